@@ -1,0 +1,41 @@
+// The one exception type of the library. A message reads
+//   operation: what it got: what it wanted; the cure; called at file:line, in grad(loss)
+// so that it can be acted on without a debugger.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace wengert {
+
+enum class ErrorKind {
+  shape,     // shapes, ranks, axes, broadcasting
+  dtype,     // element types
+  index,     // an index or range outside its array
+  value,     // any other argument out of its domain
+  trace,     // a traced value used where a concrete one is needed, or outside its transformation
+  state,     // an object used in a state that does not allow it (consumed, empty, closed)
+  io,        // files and folders
+  memory,    // no memory, or a cap reached
+  compiler,  // no compiler, or it rejected a kernel
+  internal,  // a broken promise of the library itself
+};
+
+/// The kind's name, as messages and tests print it.
+const char* name(ErrorKind kind);
+
+/// What every failure of the library throws. `id` is stable across versions ("matmul-inner-dimension")
+/// and is what programs should compare; `what()` is for people.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, std::string id, const std::string& message);
+
+  ErrorKind kind() const { return kind_; }
+  const std::string& id() const { return id_; }
+
+ private:
+  ErrorKind kind_;
+  std::string id_;
+};
+
+}  // namespace wengert
