@@ -1,0 +1,728 @@
+#include "wengert/array/storage.hpp"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+
+#include "wengert/array/error.hpp"
+
+#ifdef __has_feature
+#define WENGERT_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define WENGERT_HAS_FEATURE(feature) 0
+#endif
+
+namespace wengert {
+namespace memory {
+namespace {
+
+using detail::Block;
+using detail::block_bytes;
+using detail::Heap;
+using detail::node_class;
+using detail::size_classes;
+
+// Under the address sanitizer every block is an allocation of its own, of the exact size, and no
+// freed block is kept: a use after free or past the end is then seen.
+#if defined(__SANITIZE_ADDRESS__) || WENGERT_HAS_FEATURE(address_sanitizer)
+constexpr bool pooled = false;
+#else
+constexpr bool pooled = true;
+#endif
+
+constexpr int64_t page = 4096;
+constexpr int64_t huge_page = int64_t{2} << 20;
+constexpr int64_t slab_bytes = 256 * 1024;
+// Larger requests are refused without asking: sums of sizes below cannot overflow.
+constexpr int64_t absurd = int64_t{1} << 48;
+
+/// Blocks that a thread keeps of one class before it shares half of them.
+constexpr int64_t list_limit(int size_class) {
+  return std::max<int64_t>(4, 256 * 1024 / block_bytes(size_class));
+}
+
+/// Blocks that move between a thread and the shared lists at a time.
+constexpr int64_t batch_length(int size_class) { return list_limit(size_class) / 2; }
+
+/// Size of a large block: sixteen steps to each doubling, so that blocks of about a size can be
+/// used for each other; each step is whole pages.
+constexpr int64_t large_step(int64_t bytes) {
+  return int64_t{1} << (std::bit_width(static_cast<uint64_t>(bytes - 1)) - 5);
+}
+constexpr int64_t large_capacity(int64_t bytes) {
+  int64_t step = large_step(bytes);
+  return (bytes + step - 1) / step * step;
+}
+
+/// The bin of a capacity: its steps, counted from that of the smallest large block.
+constexpr int large_bin(int64_t capacity) {
+  int width = std::bit_width(static_cast<uint64_t>(capacity - 1));
+  return 16 * (width - 17) + static_cast<int>((capacity - 1) >> (width - 5)) - 16;
+}
+constexpr int large_bins = large_bin(absurd) + 1;
+static_assert(large_capacity(detail::small_limit + 1) == 17 * page);
+static_assert(large_bin(large_capacity(detail::small_limit + 1)) == 0);
+static_assert(large_bin(large_capacity(absurd / 2 + 1)) == large_bin(absurd) - 15);
+
+/// "3.2 GiB": for messages.
+std::string readable(int64_t bytes) {
+  const char* unit = "B";
+  double value = static_cast<double>(bytes);
+  for (const char* larger : {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = larger;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f %s", *unit == 'B' ? 0 : 1, value, unit);
+  return text;
+}
+
+void require_not_negative(const char* operation, int64_t bytes) {
+  if (bytes >= 0) return;
+  throw Error(ErrorKind::value, "memory-size-negative",
+              std::string(operation) + ": " + std::to_string(bytes) +
+                  ": wanted a number of bytes, 0 or more");
+}
+
+/// Fresh pages at a multiple of `alignment` (a power of two); null if the system refuses.
+void* map_aligned(int64_t bytes, int64_t alignment) noexcept {
+  auto map = [](int64_t length) {
+    void* pages = mmap(nullptr, static_cast<size_t>(length), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
+  };
+  auto excess = [&](std::byte* pages) {
+    return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pages) & (alignment - 1));
+  };
+  std::byte* pages = map(bytes);
+  if (pages == nullptr || excess(pages) == 0) return pages;
+  munmap(pages, static_cast<size_t>(bytes));
+  int64_t spare = alignment - page;
+  pages = map(bytes + spare);
+  if (pages == nullptr) return nullptr;
+  int64_t before = excess(pages) == 0 ? 0 : alignment - excess(pages);
+  if (before > 0) munmap(pages, static_cast<size_t>(before));
+  if (before < spare) munmap(pages + before + bytes, static_cast<size_t>(spare - before));
+  return pages + before;
+}
+
+/// A block of its own, for builds without pools; null if the system refuses.
+void* exact_block(int64_t bytes) noexcept {
+  void* block = nullptr;
+  return posix_memalign(&block, 64, static_cast<size_t>(bytes)) == 0 ? block : nullptr;
+}
+
+/// Memory for a large block, or null.
+void* obtain(int64_t capacity) noexcept {
+  if (!pooled) return exact_block(capacity);
+  if (capacity < huge_page) return map_aligned(capacity, page);
+  void* data = map_aligned(capacity, huge_page);
+  if (data == nullptr) return map_aligned(capacity, page);
+  madvise(data, static_cast<size_t>(capacity), MADV_HUGEPAGE);
+  return data;
+}
+
+void give_back(void* data, int64_t capacity) noexcept {
+  if (pooled) {
+    munmap(data, static_cast<size_t>(capacity));
+  } else {
+    std::free(data);
+  }
+}
+
+/// The machine's memory in bytes, or the control group's limit where that is less.
+int64_t machine_memory() noexcept {
+  int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::FILE* file = std::fopen(path, "r");
+    if (file == nullptr) continue;
+    long long limit = 0;  // stays 0 where the file says "max"
+    if (std::fscanf(file, "%lld", &limit) == 1 && limit > 0)
+      bytes = std::min<int64_t>(bytes, limit);
+    std::fclose(file);
+  }
+  return bytes;
+}
+
+/// Some free blocks of one class on their way between threads, linked through the first.
+struct Batch : Block {
+  Batch* next_batch;
+  int64_t length;
+};
+
+/// The head of a mapping that blocks of one class are cut from.
+struct Slab {
+  int64_t blocks;  // cut from it when it is full
+  int64_t free;    // counted by a sweep
+  Slab* next;      // among those that a sweep found empty
+};
+
+Slab* slab_of(void* block) {
+  return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(block) &
+                                 ~static_cast<uintptr_t>(slab_bytes - 1));
+}
+
+constexpr int64_t slab_head = 64;
+static_assert(sizeof(Slab) <= slab_head);
+
+int64_t blocks_in_slab(int size_class) {
+  return (slab_bytes - slab_head) / block_bytes(size_class);
+}
+
+}  // namespace
+
+namespace detail {
+
+constinit thread_local Heap* heap = nullptr;
+
+namespace {
+
+/// A storage whose data is a mapping of its own. While cached it is linked by size and by age.
+struct Large : Storage {
+  Large(void* data, int64_t bytes, int64_t capacity_, uint64_t version) noexcept
+      : Storage(Kind::large, node_class, data, bytes, version), capacity(capacity_) {}
+
+  int64_t capacity;
+  Large* next = nullptr;
+  Large* previous = nullptr;
+  Large* older = nullptr;
+  Large* newer = nullptr;
+};
+static_assert(sizeof(Large) <= static_cast<size_t>(block_bytes(node_class)));
+
+}  // namespace
+
+/// What all threads share. Everything below the mutex is guarded by it. Never destroyed, since
+/// arrays may be freed by any destructor that runs at exit.
+class Pool {
+ public:
+  Heap* own_heap() noexcept;
+  void* take_block(int size_class, int64_t bytes);
+  void put_block(void* block, int size_class) noexcept;
+  Storage* allocate_large(int64_t bytes);
+  void dispose(Storage* storage) noexcept;
+  void count_large(int64_t bytes) noexcept;
+  void settle(Heap& heap) noexcept;
+  void retire(Heap& heap) noexcept;
+  void trim() noexcept;
+  void evict(int64_t limit) noexcept;
+  Storage* adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument);
+  uint64_t renewed_version() noexcept;
+  Statistics statistics() noexcept;
+  void reset_peak() noexcept;
+
+  void set_cap(int64_t bytes) noexcept;
+  int64_t cap() const noexcept { return cap_.load(std::memory_order_relaxed); }
+  int64_t cache_cap() noexcept;
+  void set_cache_cap(int64_t bytes) noexcept;
+
+  void lock() noexcept { mutex_.lock(); }
+  void unlock() noexcept { mutex_.unlock(); }
+
+ private:
+  void* cut(Heap& heap, int size_class) noexcept;
+  void* take_shared(Heap& heap, int size_class) noexcept;
+  void* map_large(int64_t capacity) noexcept;
+  void share(Block* chain, int size_class) noexcept;
+  Slab* sweep(int size_class) noexcept;
+  Large* reuse(int64_t bytes) noexcept;
+  void release_large(Large* storage) noexcept;
+  void unlink(Large* storage) noexcept;
+  bool reserve(int64_t bytes) noexcept;
+  void raise_peak(int64_t live) noexcept;
+  [[noreturn]] void refuse(int64_t bytes, int64_t capacity);
+
+  std::atomic<int64_t> live_{0};  // bytes of live storages, without what heaps have pending
+  std::atomic<int64_t> peak_{0};
+  std::atomic<int64_t> cap_{0};
+  std::atomic<int64_t> cache_cap_{-1};       // -1: not decided yet
+  std::atomic<uint64_t> spare_versions_{1};  // for a thread that could not make a heap
+
+  std::mutex mutex_;
+  int64_t reserved_ = 0;  // bytes of all blocks, live and cached
+  int64_t cached_large_ = 0;
+  int64_t cached_small_ = 0;  // in the shared lists
+  Heap* heaps_ = nullptr;
+  Heap* idle_heaps_ = nullptr;
+  uint64_t heap_count_ = 0;
+  pthread_key_t thread_end_{};
+  Batch* batches_[size_classes] = {};
+  std::byte* slab_next_[size_classes] = {};  // what is left of the slab being cut
+  int64_t slab_left_[size_classes] = {};     // in blocks
+  Large* bins_[large_bins] = {};
+  Large* oldest_ = nullptr;
+  Large* newest_ = nullptr;
+};
+
+namespace {
+
+constinit Pool pool;
+
+}  // namespace
+
+/// The calling thread's heap, made on first use; null if there is no memory for it.
+Heap* Pool::own_heap() noexcept {
+  if (heap != nullptr) return heap;
+  std::lock_guard guard(mutex_);
+  if (heap_count_ == 0) {
+    pthread_key_create(&thread_end_, [](void* ended) { pool.retire(*static_cast<Heap*>(ended)); });
+    pthread_atfork([] { pool.lock(); }, [] { pool.unlock(); }, [] { pool.unlock(); });
+  }
+  Heap* made = idle_heaps_;
+  if (made != nullptr) {
+    idle_heaps_ = made->next_idle;
+  } else {
+    made = new (std::nothrow) Heap;
+    if (made == nullptr) return nullptr;
+    made->next = heaps_;
+    heaps_ = made;
+    made->first_version = ++heap_count_ << 48;
+    for (int i = 0; i < size_classes; ++i) made->lists[i].limit = pooled ? list_limit(i) : 0;
+  }
+  pthread_setspecific(thread_end_, made);
+  return heap = made;
+}
+
+/// Hands everything that an ended thread kept to the others.
+void Pool::retire(Heap& ended) noexcept {
+  settle(ended);
+  std::lock_guard guard(mutex_);
+  for (int i = 0; i < size_classes; ++i) {
+    share(ended.lists[i].head, i);
+    ended.lists[i].head = nullptr;
+    ended.lists[i].length.set(0);
+  }
+  ended.next_idle = idle_heaps_;
+  idle_heaps_ = &ended;
+  heap = nullptr;
+}
+
+/// Books bytes that the system is to be asked for, within the cap. Under the lock.
+bool Pool::reserve(int64_t bytes) noexcept {
+  int64_t most = cap();
+  if (most != 0 && reserved_ + bytes > most) return false;
+  reserved_ += bytes;
+  return true;
+}
+
+/// Throws what says why `bytes` (in a block of `capacity`) cannot be had.
+void Pool::refuse(int64_t bytes, int64_t capacity) {
+  Statistics now = statistics();
+  int64_t most = cap();
+  bool capped = false;
+  if (capacity > 0 && most != 0) {
+    std::lock_guard guard(mutex_);
+    capped = reserved_ + capacity > most;
+  }
+  std::string message =
+      "allocate: " + (bytes < 0 ? std::to_string(bytes) + " B" : readable(bytes)) + " with " +
+      readable(now.current) + " in use, " + readable(now.cached) + " cached, " +
+      (most == 0 ? "no cap" : "cap " + readable(most));
+  if (bytes < 0) {
+    message += ": wanted a size that is not negative; look for an overflow where it is computed";
+  } else if (capped) {
+    message +=
+        ": wanted a total within the cap; release arrays, use smaller batches, or raise the "
+        "cap with memory::set_cap";
+  } else {
+    message += ": wanted memory that the system refuses; release arrays or use smaller batches";
+  }
+  throw Error(ErrorKind::memory, capped ? "memory-cap" : "memory-exhausted", message);
+}
+
+/// Takes a batch of free blocks into the heap's empty list and returns one more. Under the lock.
+void* Pool::take_shared(Heap& own, int size_class) noexcept {
+  Batch* batch = batches_[size_class];
+  if (batch == nullptr) return nullptr;
+  batches_[size_class] = batch->next_batch;
+  cached_small_ -= batch->length * block_bytes(size_class);
+  own.lists[size_class].head = batch->next;
+  own.lists[size_class].length.set(batch->length - 1);
+  return batch;
+}
+
+/// Cuts new blocks for the heap's empty list and returns one more, or null. Under the lock.
+void* Pool::cut(Heap& own, int size_class) noexcept {
+  int64_t size = block_bytes(size_class);
+  if (slab_left_[size_class] == 0) {
+    void* slab = map_aligned(slab_bytes, slab_bytes);
+    if (slab == nullptr) return nullptr;
+    new (slab) Slab{blocks_in_slab(size_class), 0, nullptr};
+    slab_next_[size_class] = static_cast<std::byte*>(slab) + slab_head;
+    slab_left_[size_class] = blocks_in_slab(size_class);
+  }
+  int64_t length = std::clamp<int64_t>(16 * 1024 / size, 1, slab_left_[size_class]);
+  if (!reserve(length * size)) {
+    length = 1;
+    if (!reserve(size)) return nullptr;
+  }
+  std::byte* first = slab_next_[size_class];
+  slab_next_[size_class] += length * size;
+  slab_left_[size_class] -= length;
+  for (int64_t i = length - 1; i > 0; --i) own.push(first + i * size, size_class);
+  return first;
+}
+
+/// A block of a class, for `bytes` of data. When it returns, the thread has a heap.
+void* Pool::take_block(int size_class, int64_t bytes) {
+  Heap* own = own_heap();
+  for (int attempt = 0; own != nullptr && attempt < 2; ++attempt) {
+    if (attempt == 1) trim();
+    std::lock_guard guard(mutex_);
+    if (!pooled) {
+      if (!reserve(block_bytes(size_class))) continue;
+      if (void* block = exact_block(header_bytes + bytes)) return block;
+      reserved_ -= block_bytes(size_class);
+      continue;
+    }
+    if (void* block = take_shared(*own, size_class)) return block;
+    if (void* block = cut(*own, size_class)) return block;
+  }
+  refuse(bytes, block_bytes(size_class));
+}
+
+/// Adds a chain of free blocks to the shared lists. Under the lock.
+void Pool::share(Block* chain, int size_class) noexcept {
+  while (chain != nullptr) {
+    auto* first = chain;
+    int64_t length = 1;
+    Block* last = chain;
+    for (; last->next != nullptr && length < batch_length(size_class); ++length) last = last->next;
+    chain = last->next;
+    last->next = nullptr;
+    batches_[size_class] = new (first) Batch{{first->next}, batches_[size_class], length};
+    cached_small_ += length * block_bytes(size_class);
+  }
+}
+
+/// Takes a block back when the thread has no heap, or a full list: shares the colder half of it.
+void Pool::put_block(void* block, int size_class) noexcept {
+  if (!pooled) {
+    std::free(block);
+    std::lock_guard guard(mutex_);
+    reserved_ -= block_bytes(size_class);
+    return;
+  }
+  Heap* own = own_heap();
+  if (own == nullptr) {
+    std::lock_guard guard(mutex_);
+    share(new (block) Block{nullptr}, size_class);
+    return;
+  }
+  if (own->push(block, size_class)) return;
+  FreeList& list = own->lists[size_class];
+  int64_t kept = list.length.get() - batch_length(size_class);
+  Block* last = list.head;
+  for (int64_t i = 1; i < kept; ++i) last = last->next;
+  Block* chain = last->next;
+  last->next = nullptr;
+  list.length.set(kept);
+  own->push(block, size_class);
+  std::lock_guard guard(mutex_);
+  share(chain, size_class);
+}
+
+void Pool::raise_peak(int64_t live) noexcept {
+  int64_t peak = peak_.load(std::memory_order_relaxed);
+  while (live > peak && !peak_.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
+  }
+}
+
+void Pool::settle(Heap& own) noexcept {
+  raise_peak(live_.load(std::memory_order_relaxed) + own.pending_peak);
+  live_.fetch_add(own.pending.get(), std::memory_order_relaxed);
+  own.pending.set(0);
+  own.pending_peak = 0;
+}
+
+/// Counts a large block as live, or with a negative size as dead.
+void Pool::count_large(int64_t bytes) noexcept {
+  if (Heap* own = own_heap()) settle(*own);
+  raise_peak(live_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
+}
+
+/// Removes a cached block from both of its lists. Under the lock.
+void Pool::unlink(Large* storage) noexcept {
+  (storage->previous ? storage->previous->next : bins_[large_bin(storage->capacity)]) =
+      storage->next;
+  if (storage->next) storage->next->previous = storage->previous;
+  (storage->older ? storage->older->newer : oldest_) = storage->newer;
+  (storage->newer ? storage->newer->older : newest_) = storage->older;
+  cached_large_ -= storage->capacity;
+}
+
+/// The smallest cached block that `bytes` fit in with at most a quarter wasted, or null.
+Large* Pool::reuse(int64_t bytes) noexcept {
+  std::lock_guard guard(mutex_);
+  int last = std::min(large_bin(large_capacity(bytes + bytes / 4)), large_bins - 1);
+  for (int bin = large_bin(large_capacity(bytes)); bin <= last; ++bin) {
+    Large* found = bins_[bin];
+    if (found == nullptr) continue;
+    if (found->capacity - bytes > bytes / 4) return nullptr;
+    unlink(found);
+    return found;
+  }
+  return nullptr;
+}
+
+/// Memory from the system within the cap, or null.
+void* Pool::map_large(int64_t capacity) noexcept {
+  {
+    std::lock_guard guard(mutex_);
+    if (!reserve(capacity)) return nullptr;
+  }
+  void* data = obtain(capacity);
+  if (data == nullptr) {
+    std::lock_guard guard(mutex_);
+    reserved_ -= capacity;
+  }
+  return data;
+}
+
+Storage* Pool::allocate_large(int64_t bytes) {
+  if (bytes < 0 || bytes > absurd || own_heap() == nullptr) refuse(bytes, 0);
+  if (Large* found = reuse(bytes)) {
+    count_large(bytes);
+    return new (found) Large(found->data_, bytes, found->capacity, heap->next_version());
+  }
+  int64_t capacity = pooled ? large_capacity(bytes) : bytes;
+  void* header = allocate_node();
+  void* data = map_large(capacity);
+  if (data == nullptr) {
+    trim();
+    data = map_large(capacity);
+  }
+  if (data == nullptr) {
+    free_node(header);
+    refuse(bytes, capacity);
+  }
+  count_large(bytes);
+  return new (header) Large(data, bytes, capacity, heap->next_version());
+}
+
+void Pool::release_large(Large* storage) noexcept {
+  count_large(-storage->bytes_);
+  int64_t most = cache_cap();
+  {
+    std::lock_guard guard(mutex_);
+    Large*& bin = bins_[large_bin(storage->capacity)];
+    storage->previous = nullptr;
+    storage->next = bin;
+    if (bin) bin->previous = storage;
+    bin = storage;
+    storage->newer = nullptr;
+    storage->older = newest_;
+    (newest_ ? newest_->newer : oldest_) = storage;
+    newest_ = storage;
+    cached_large_ += storage->capacity;
+    if (cached_large_ <= most) return;
+  }
+  evict(most);
+}
+
+/// Gives cached large blocks back, the oldest first, until at most `limit` bytes are left.
+void Pool::evict(int64_t limit) noexcept {
+  for (;;) {
+    Large* oldest;
+    {
+      std::lock_guard guard(mutex_);
+      if (cached_large_ <= limit) return;
+      oldest = oldest_;
+      unlink(oldest);
+      reserved_ -= oldest->capacity;
+    }
+    give_back(oldest->data_, oldest->capacity);
+    free_node(oldest);
+  }
+}
+
+/// Takes slabs whose blocks are all in the shared lists out of use. Under the lock.
+Slab* Pool::sweep(int size_class) noexcept {
+  Block* chain = nullptr;
+  while (Batch* batch = batches_[size_class]) {
+    batches_[size_class] = batch->next_batch;
+    cached_small_ -= batch->length * block_bytes(size_class);
+    for (Block *block = batch, *next; block != nullptr; block = next) {
+      next = block->next;
+      chain = new (block) Block{chain};
+      slab_of(block)->free = 0;
+    }
+  }
+  for (Block* block = chain; block != nullptr; block = block->next) ++slab_of(block)->free;
+  Slab* empty = nullptr;
+  Block* kept = nullptr;
+  for (Block *block = chain, *next; block != nullptr; block = next) {
+    next = block->next;
+    Slab* slab = slab_of(block);
+    if (slab->free == slab->blocks) {
+      slab->free = -1;
+      slab->next = empty;
+      empty = slab;
+      reserved_ -= slab->blocks * block_bytes(size_class);
+    }
+    if (slab->free >= 0) kept = new (block) Block{kept};
+  }
+  share(kept, size_class);
+  return empty;
+}
+
+void Pool::trim() noexcept {
+  evict(0);
+  Heap* own = own_heap();
+  for (int i = 0; pooled && i < size_classes; ++i) {
+    Slab* empty;
+    {
+      std::lock_guard guard(mutex_);
+      if (own != nullptr) {
+        share(own->lists[i].head, i);
+        own->lists[i].head = nullptr;
+        own->lists[i].length.set(0);
+      }
+      empty = sweep(i);
+    }
+    while (empty != nullptr) {
+      Slab* next = empty->next;
+      munmap(empty, static_cast<size_t>(slab_bytes));
+      empty = next;
+    }
+  }
+}
+
+Statistics Pool::statistics() noexcept {
+  if (Heap* own = own_heap()) settle(*own);
+  std::lock_guard guard(mutex_);
+  Statistics sums{live_.load(), 0, cached_large_ + cached_small_, 0};
+  for (Heap* each = heaps_; each != nullptr; each = each->next) {
+    sums.current += each->pending.get();
+    sums.allocations += each->versions.get() - each->renewals.get();
+    for (int i = 0; i < size_classes; ++i) {
+      sums.cached += each->lists[i].length.get() * block_bytes(i);
+    }
+  }
+  raise_peak(sums.current);
+  sums.peak = peak_.load();
+  return sums;
+}
+
+void Pool::reset_peak() noexcept { peak_.store(statistics().current); }
+
+void Pool::set_cap(int64_t bytes) noexcept {
+  cap_.store(bytes, std::memory_order_relaxed);
+  lock();
+  bool exceeded = bytes != 0 && reserved_ > bytes;
+  unlock();
+  if (exceeded) trim();
+}
+
+int64_t Pool::cache_cap() noexcept {
+  if (!pooled) return 0;
+  int64_t bytes = cache_cap_.load(std::memory_order_relaxed);
+  if (bytes < 0) {
+    bytes = machine_memory() / 4;
+    cache_cap_.store(bytes, std::memory_order_relaxed);
+  }
+  return bytes;
+}
+
+void Pool::set_cache_cap(int64_t bytes) noexcept {
+  cache_cap_.store(bytes, std::memory_order_relaxed);
+  evict(cache_cap());
+}
+
+uint64_t Pool::renewed_version() noexcept {
+  Heap* own = own_heap();
+  if (own == nullptr) return spare_versions_.fetch_add(1, std::memory_order_relaxed);
+  own->renewals.add(1);
+  return own->next_version();
+}
+
+/// The slow end of `release`: nobody owns the storage any more.
+void Pool::dispose(Storage* storage) noexcept {
+  switch (storage->kind_) {
+    case Storage::Kind::small:
+      if (Heap* own = own_heap()) {
+        own->count_dead(storage->bytes_);
+      } else {
+        live_.fetch_sub(storage->bytes_, std::memory_order_relaxed);
+      }
+      put_block(storage, storage->size_class_);
+      break;
+    case Storage::Kind::large:
+      release_large(static_cast<Large*>(storage));
+      break;
+    case Storage::Kind::foreign:
+      if (storage->deleter_ != nullptr) storage->deleter_(storage->argument_);
+      free_node(storage);
+      break;
+  }
+}
+
+Storage* Pool::adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument) {
+  void* header = allocate_node();
+  auto* storage =
+      new (header) Storage(Storage::Kind::foreign, node_class, data, bytes, heap->next_version());
+  storage->deleter_ = deleter;
+  storage->argument_ = argument;
+  return storage;
+}
+
+void Heap::settle() noexcept { pool.settle(*this); }
+
+void* take_block(int size_class) {
+  return pool.take_block(size_class, block_bytes(size_class) - header_bytes);
+}
+
+void put_block(void* block, int size_class) noexcept { pool.put_block(block, size_class); }
+
+Storage* allocate_slow(int64_t bytes) {
+  if (bytes < 0 || bytes > small_limit) return pool.allocate_large(bytes);
+  int wanted = size_class(bytes);
+  void* block = pool.take_block(wanted, bytes);
+  return heap->make_small(block, wanted, bytes);
+}
+
+void dispose(Storage* storage) noexcept { pool.dispose(storage); }
+
+}  // namespace detail
+
+Storage* adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument) {
+  require_not_negative("adopt", bytes);
+  return detail::pool.adopt(data, bytes, deleter, argument);
+}
+
+Statistics statistics() { return detail::pool.statistics(); }
+
+void reset_peak() { detail::pool.reset_peak(); }
+
+int64_t cap() { return detail::pool.cap(); }
+
+void set_cap(int64_t bytes) {
+  require_not_negative("set_cap", bytes);
+  detail::pool.set_cap(bytes);
+}
+
+int64_t cache_cap() { return detail::pool.cache_cap(); }
+
+void set_cache_cap(int64_t bytes) {
+  require_not_negative("set_cache_cap", bytes);
+  detail::pool.set_cache_cap(bytes);
+}
+
+void trim() { detail::pool.trim(); }
+
+}  // namespace memory
+
+void Storage::renew_version() noexcept {
+  version_.store(memory::detail::pool.renewed_version(), std::memory_order_relaxed);
+}
+
+}  // namespace wengert
