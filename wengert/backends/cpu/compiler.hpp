@@ -1,5 +1,6 @@
-// The narrow interface between the core and whatever turns C text into machine code. The plug-in's half is plain C, so
-// that the two libraries may come from different compilers and standard libraries.
+// The narrow interface between the core and whatever turns C text into machine code. The plug-in's
+// half is plain C, so that the two libraries may come from different compilers and standard
+// libraries.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,10 @@ struct wengert_compile_result {
 struct wengert_compiler_plugin {
   const char* revision;  // equal to wengert::cpu::plugin_revision, or the core refuses the plug-in
   const char* version;   // of the compiler, for people
-  /// Compiles a complete C11 translation unit. `cpu` names a target CPU ("x86-64-v3"); null is this machine's.
-  void (*compile)(const char* text, size_t text_size, const char* cpu, wengert_compile_result* result);
+  /// Compiles a complete C11 translation unit. `cpu` names a target CPU ("x86-64-v3"); null is this
+  /// machine's.
+  void (*compile)(const char* text, size_t text_size, const char* cpu,
+                  wengert_compile_result* result);
   void (*release)(wengert_compile_result* result);
 };
 
@@ -37,8 +40,9 @@ const wengert_compiler_plugin* wengert_compiler_entry();
 
 namespace wengert::cpu {
 
-/// What the plug-in's code depends on besides the text and the CPU: interface, compiler version, flags. The core
-/// knows it without loading the plug-in, because it is part of the disk cache's key: raise it with any of those.
+/// What the plug-in's code depends on besides the text and the CPU: interface, compiler version,
+/// flags. The core knows it without loading the plug-in, because it is part of the disk cache's
+/// key: raise it with any of those.
 inline constexpr char plugin_revision[] = "wengert-clang-19.1";
 
 }  // namespace wengert::cpu

@@ -7,11 +7,13 @@
 namespace wengert::cpu {
 namespace {
 
-// Fractional binary digits of the square roots of 2, 3, 5 and 7: numbers with nothing up their sleeve.
+// Fractional binary digits of the square roots of 2, 3, 5 and 7: numbers with nothing up their
+// sleeve.
 constexpr std::array<uint64_t, 4> digits = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b,
                                             0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1};
 
-/// High xor low half of the 128-bit product: every bit of both factors reaches every bit of the result.
+/// High xor low half of the 128-bit product: every bit of both factors reaches every bit of the
+/// result.
 uint64_t fold(uint64_t a, uint64_t b) {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;
@@ -29,7 +31,8 @@ uint64_t read_little_endian(const char* bytes) {
 
 KernelKey kernel_key(std::string_view text) {
   uint64_t low = digits[0], high = digits[1];
-  // Each half is added to, never replaced, so that a product that happens to be zero loses nothing that came before.
+  // Each half is added to, never replaced, so that a product that happens to be zero loses nothing
+  // that came before.
   const auto absorb = [&](uint64_t first, uint64_t second) {
     const uint64_t mixed_low = fold(low ^ first, second ^ digits[2]);
     const uint64_t mixed_high = fold(high ^ second, first ^ digits[3]);

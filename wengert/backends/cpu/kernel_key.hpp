@@ -1,5 +1,6 @@
-// The content hash behind every cache of kernels. Not cryptographic: it separates texts by accident-proof odds,
-// it does not withstand somebody who looks for collisions (the caches refuse what others could have written).
+// The content hash behind every cache of kernels. Not cryptographic: it separates texts by
+// odds that no accident beats; it does not withstand somebody who looks for collisions (the caches
+// refuse what others could have written).
 #pragma once
 
 #include <compare>
@@ -18,7 +19,8 @@ struct KernelKey {
   auto operator<=>(const KernelKey&) const = default;
 };
 
-/// The key of `text`. The same on every machine, in every process and version; about 8 bytes a nanosecond.
+/// The key of `text`. The same on every machine, in every process and version; about 8 bytes a
+/// nanosecond.
 KernelKey kernel_key(std::string_view text);
 
 /// `key` as 32 hexadecimal digits, high half first.

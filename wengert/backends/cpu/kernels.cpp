@@ -1,12 +1,14 @@
 #include "wengert/backends/cpu/kernels.hpp"
 
-#include <cstdio>
-#include <cstdlib>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -18,13 +20,17 @@
 
 #include "wengert/array/error.hpp"
 #include "wengert/backends/cpu/code_loader.hpp"
+#include "wengert/backends/cpu/compiler_plugin.hpp"
+#include "wengert/backends/cpu/disk_cache.hpp"
+#include "wengert/backends/cpu/files.hpp"
 #include "wengert/backends/cpu/instruction_set.hpp"
+#include "wengert/backends/cpu/object_loader.hpp"
 #include "wengert/backends/cpu/system_compiler.hpp"
-#include "wengert/backends/cpu/temporary_folder.hpp"
 
 namespace wengert::cpu {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr std::chrono::seconds system_compiler_limit{60};
@@ -49,7 +55,8 @@ struct Slot {
 class KernelStore {
  public:
   static KernelStore& instance() {
-    static KernelStore* store = new KernelStore;  // outlives static objects that still call kernels at exit
+    static KernelStore* store =
+        new KernelStore;  // outlives static objects that still call kernels at exit
     return *store;
   }
 
@@ -61,27 +68,77 @@ class KernelStore {
   KernelStatistics statistics();
 
  private:
-  KernelStore() = default;
+  /// A text on its way to a kernel.
+  struct Request {
+    std::string_view text;
+    KernelKey key;
+  };
+
+  KernelStore();
+  static void before_fork();
+  static void after_fork_in_parent();
+  static void after_fork_in_child();
 
   void notify_observer(std::string_view text);
   std::optional<wg_kernel> find_prebuilt(const KernelKey& key) const;
-  wg_kernel produce(std::string_view text);
-  wg_kernel produce_with_system(std::string_view text);
-  void warn_once(const std::string& reason);
-  CompilerChoice choice();
+  wg_kernel find_or_produce(std::string_view text);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  wg_kernel produce(const Request& request);
+  wg_kernel produce_with_plugin(const Request& request, CompilerChoice choice,
+                                std::string* problem);
+  wg_kernel produce_with_system(const Request& request, std::string* problem);
+  wg_kernel load(const CompiledCode& code, std::string* problem);
+  wg_kernel load_cached(const KernelKey& disk_key);
+  [[noreturn]] void throw_rejected(const Request& request, const std::string& message);
+  void warn_once(const std::string& reason);
+
+  CompilerChoice choice();
+  DiskCache& disk();
+  const LoadedPlugin& plugin();
+  std::vector<std::string> scratch_parents();
+  void count(int64_t KernelStatistics::* counter, double seconds = 0);
+
+  std::mutex mutex_;  // of everything up to loading_mutex_
+  std::unique_ptr<std::condition_variable> changed_ = std::make_unique<std::condition_variable>();
   std::unordered_map<KernelKey, PrebuiltKernel> prebuilt_;
   std::unordered_map<KernelKey, Slot> slots_;
   std::optional<CompilerChoice> choice_;
   KernelStatistics statistics_;
   bool warned_ = false;
 
+  std::mutex loading_mutex_;  // of making, once, what follows; held while the plug-in is loaded
+  std::unique_ptr<DiskCache> disk_;
+  std::optional<LoadedPlugin> plugin_;
+
   std::atomic<bool> observed_ = false;
   std::mutex observer_mutex_;
   std::shared_ptr<const std::function<void(std::string_view)>> observer_;
 };
+
+KernelStore::KernelStore() {
+  ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void KernelStore::before_fork() {
+  instance().loading_mutex_.lock();
+  instance().mutex_.lock();
+}
+
+void KernelStore::after_fork_in_parent() {
+  instance().mutex_.unlock();
+  instance().loading_mutex_.unlock();
+}
+
+/// The threads that were compiling or waiting are not in the child: their promises go, and so does
+/// the condition variable that still counts them (leaked, since destroying it would wait for them).
+void KernelStore::after_fork_in_child() {
+  KernelStore& store = instance();
+  std::erase_if(store.slots_,
+                [](const auto& item) { return item.second.state == Slot::State::compiling; });
+  static_cast<void>(store.changed_.release());
+  store.changed_ = std::make_unique<std::condition_variable>();
+  after_fork_in_parent();
+}
 
 void KernelStore::notify_observer(std::string_view text) {
   if (!observed_.load(std::memory_order_acquire)) return;
@@ -106,6 +163,10 @@ std::optional<wg_kernel> KernelStore::find_prebuilt(const KernelKey& key) const 
 
 wg_kernel KernelStore::find(std::string_view text) {
   notify_observer(text);
+  return find_or_produce(text);
+}
+
+wg_kernel KernelStore::find_or_produce(std::string_view text) {
   const KernelKey key = kernel_key(text);
   std::unique_lock lock(mutex_);
   if (const auto prebuilt = find_prebuilt(key)) {
@@ -123,27 +184,28 @@ wg_kernel KernelStore::find(std::string_view text) {
       ++statistics_.missing;
       return nullptr;
     }
-    changed_.wait(lock);
+    changed_->wait(lock);
   }
   lock.unlock();
 
   wg_kernel kernel = nullptr;
   try {
-    kernel = produce(text);
+    kernel = produce({text, key});
   } catch (...) {
     lock.lock();
     slots_.erase(key);  // whoever waits tries for himself and gets the error, too
-    changed_.notify_all();
+    changed_->notify_all();
     throw;
   }
   lock.lock();
   slots_[key] = {kernel != nullptr ? Slot::State::ready : Slot::State::missing, kernel};
   if (kernel == nullptr) ++statistics_.missing;
-  changed_.notify_all();
+  changed_->notify_all();
   return kernel;
 }
 
 void KernelStore::prepare(std::span<const std::string> texts) {
+  for (const std::string& text : texts) notify_observer(text);
   const std::size_t threads =
       std::min<std::size_t>(texts.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::atomic<std::size_t> next = 0;
@@ -152,7 +214,7 @@ void KernelStore::prepare(std::span<const std::string> texts) {
   const auto work = [&] {
     for (std::size_t i = next++; i < texts.size(); i = next++) {
       try {
-        find(texts[i]);
+        find_or_produce(texts[i]);
       } catch (...) {
         std::lock_guard lock(failure_mutex);
         if (!failure) failure = std::current_exception();
@@ -200,77 +262,176 @@ void KernelStore::warn_once(const std::string& reason) {
     if (std::exchange(warned_, true)) return;
   }
   std::fprintf(stderr,
-               "wengert: no compiler (%s): operations without a prebuilt kernel are evaluated slowly; install gcc or "
+               "wengert: no compiler (%s): operations without a prebuilt kernel are evaluated "
+               "slowly; install gcc or "
                "clang, or name a C compiler in WENGERT_CC\n",
                reason.c_str());
 }
 
-wg_kernel KernelStore::produce(std::string_view text) {
-  switch (choice()) {
-    case CompilerChoice::automatic:
-    case CompilerChoice::system: return produce_with_system(text);
-    case CompilerChoice::plugin: warn_once("the plug-in is not installed"); return nullptr;
-    case CompilerChoice::none: warn_once("none was chosen"); return nullptr;
+DiskCache& KernelStore::disk() {
+  std::lock_guard lock(loading_mutex_);
+  if (!disk_) disk_ = std::make_unique<DiskCache>(default_cache_folder(), default_cache_limit());
+  return *disk_;
+}
+
+const LoadedPlugin& KernelStore::plugin() {
+  std::lock_guard lock(loading_mutex_);
+  if (!plugin_) {
+    plugin_ = load_compiler_plugin();
+    if (plugin_->refused)
+      std::fprintf(stderr, "wengert: compiler plug-in refused: %s\n", plugin_->problem.c_str());
+  }
+  return *plugin_;
+}
+
+/// Where temporary files go; the cache's folder comes last, for machines where nothing in /tmp may
+/// be executed.
+std::vector<std::string> KernelStore::scratch_parents() {
+  std::vector<std::string> parents;
+  if (const char* folder = std::getenv("TMPDIR"); folder != nullptr && *folder == '/')
+    parents.push_back(folder);
+  parents.push_back("/tmp");
+  if (disk().usable()) parents.push_back(disk().folder());
+  return parents;
+}
+
+void KernelStore::count(int64_t KernelStatistics::* counter, double seconds) {
+  std::lock_guard lock(mutex_);
+  ++(statistics_.*counter);
+  statistics_.compile_seconds += seconds;
+}
+
+/// The key of a kernel on disk: its text, what it was compiled for, and by what.
+KernelKey disk_key(const KernelKey& text_key, std::string_view compiler) {
+  std::string key = to_string(text_key) + '\n' + target_identity() + '\n';
+  key += compiler;
+  return kernel_key(key);
+}
+
+wg_kernel KernelStore::produce(const Request& request) {
+  const CompilerChoice chosen = choice();
+  std::string problem = "none was chosen";
+  wg_kernel kernel = nullptr;
+  if (chosen == CompilerChoice::automatic || chosen == CompilerChoice::plugin) {
+    kernel = produce_with_plugin(request, chosen, &problem);
+  }
+  if (kernel == nullptr &&
+      (chosen == CompilerChoice::automatic || chosen == CompilerChoice::system)) {
+    kernel = produce_with_system(request, &problem);
+  }
+  if (kernel == nullptr) warn_once(problem);
+  return kernel;
+}
+
+wg_kernel KernelStore::load(const CompiledCode& code, std::string* problem) {
+  LoadResult loaded = code.form == CodeForm::object
+                          ? load_object(code.bytes)
+                          : load_shared_object(code.bytes, scratch_parents());
+  if (loaded.kernel == nullptr) *problem = std::move(loaded.problem);
+  return loaded.kernel;
+}
+
+wg_kernel KernelStore::load_cached(const KernelKey& disk_key) {
+  const std::optional<CompiledCode> cached = disk().read(disk_key);
+  if (!cached) return nullptr;
+  std::string problem;
+  const wg_kernel kernel = load(*cached, &problem);
+  if (kernel == nullptr) {
+    disk().remove(disk_key);
+  } else {
+    count(&KernelStatistics::disk);
+  }
+  return kernel;
+}
+
+/// The name that the plug-in knows the target by; null is this machine's own CPU.
+const char* target_cpu() {
+  switch (target_instruction_set()) {
+    case InstructionSet::baseline: return "x86-64";
+    case InstructionSet::avx2: return "x86-64-v3";
+    case InstructionSet::avx512: return "x86-64-v4";
+    case InstructionSet::native: break;
   }
   return nullptr;
 }
 
-std::vector<std::string> scratch_parents() {
-  std::vector<std::string> parents;
-  if (const char* folder = std::getenv("TMPDIR"); folder != nullptr && *folder == '/') parents.push_back(folder);
-  parents.push_back("/tmp");
-  return parents;
+wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoice choice,
+                                           std::string* problem) {
+  const KernelKey key = disk_key(request.key, plugin_revision);
+  if (const wg_kernel kernel = load_cached(key)) return kernel;
+  const auto start = Clock::now();
+  const LoadedPlugin& loaded = plugin();
+  if (loaded.plugin == nullptr) {
+    *problem = loaded.problem;
+    return nullptr;
+  }
+  wengert_compile_result result;
+  loaded.plugin->compile(request.text.data(), request.text.size(), target_cpu(), &result);
+  const int32_t status = result.status;
+  const CompiledCode code{CodeForm::object, std::string(result.object, result.object_size)};
+  const std::string message = result.message;
+  loaded.plugin->release(&result);
+  if (status == wengert_rejected) throw_rejected(request, message);
+
+  wg_kernel kernel = nullptr;
+  if (status == wengert_compiled) {
+    kernel = load(code, problem);
+  } else {
+    *problem = loaded.plugin->version + (": " + message);
+  }
+  if (kernel != nullptr) {
+    count(&KernelStatistics::compiled_plugin, Seconds(Clock::now() - start).count());
+    disk().write(key, code);
+  } else if (choice == CompilerChoice::plugin) {
+    throw Error(ErrorKind::compiler, "compiler-failed",
+                "find_kernel: " + *problem + "; set WENGERT_COMPILER=cc");
+  }
+  return kernel;
+}
+
+wg_kernel KernelStore::produce_with_system(const Request& request, std::string* problem) {
+  using Status = SystemCompileResult::Status;
+  const std::vector<SystemCompiler> compilers = find_system_compilers();
+  if (compilers.empty()) *problem += "; no C compiler on PATH";
+  for (const SystemCompiler& compiler : compilers) {
+    const KernelKey key = disk_key(request.key, compiler.identity);
+    if (const wg_kernel kernel = load_cached(key)) return kernel;
+    const auto start = Clock::now();
+    const SystemCompileResult result =
+        compile_with_system(compiler, request.text, scratch_parents(), system_compiler_limit);
+    if (result.status == Status::rejected) throw_rejected(request, result.message);
+    if (result.status == Status::failed) {
+      *problem = result.message;
+      continue;
+    }
+    const CompiledCode code{CodeForm::shared_object, result.shared_object};
+    if (const wg_kernel kernel = load(code, problem)) {
+      count(&KernelStatistics::compiled_system, Seconds(Clock::now() - start).count());
+      disk().write(key, code);
+      return kernel;
+    }
+  }
+  return nullptr;
 }
 
 /// The first line of a compiler's output that states an error.
 std::string first_error(const std::string& message) {
-  std::size_t begin = message.find("error:");
-  if (begin == std::string::npos) begin = 0;
-  begin = message.rfind('\n', begin) + 1;
+  const std::size_t error = message.find("error:");
+  const std::size_t before = error == std::string::npos ? error : message.rfind('\n', error);
+  const std::size_t begin = before == std::string::npos ? 0 : before + 1;
   return message.substr(begin, message.find('\n', begin) - begin);
 }
 
-[[noreturn]] void throw_rejected(std::string_view text, const std::string& message) {
-  std::string kept = "the text could not be kept";
-  for (const std::string& parent : scratch_parents()) {
-    const std::string path = parent + "/wengert-rejected-" + to_string(kernel_key(text)) + ".c";
-    std::remove(path.c_str());
-    if (write_file(path, text)) {
-      kept = "the text is kept in " + path;
-      break;
-    }
+void KernelStore::throw_rejected(const Request& request, const std::string& message) {
+  std::string path = disk().keep_text(request.key, request.text);
+  if (path.empty()) {
+    path = "/tmp/wengert-" + to_string(request.key) + ".c";
+    if (!write_file(path, request.text) && errno != EEXIST)
+      path = "no file, since none could be written";
   }
   throw Error(ErrorKind::compiler, "kernel-rejected",
-              "find_kernel: the compiler rejected a kernel: " + first_error(message) + "; " + kept +
-                  "; please report it");
-}
-
-wg_kernel KernelStore::produce_with_system(std::string_view text) {
-  using Status = SystemCompileResult::Status;
-  std::string problem = "neither cc nor gcc nor clang on PATH";
-  for (const SystemCompiler& compiler : find_system_compilers()) {
-    const auto start = std::chrono::steady_clock::now();
-    const SystemCompileResult result =
-        compile_with_system(compiler, text, scratch_parents(), system_compiler_limit);
-    {
-      std::lock_guard lock(mutex_);
-      statistics_.compile_seconds += Seconds(std::chrono::steady_clock::now() - start).count();
-    }
-    if (result.status == Status::rejected) throw_rejected(text, result.message);
-    if (result.status == Status::failed) {
-      problem = result.message;
-      continue;
-    }
-    const LoadResult loaded = load_shared_object(result.shared_object, scratch_parents());
-    if (loaded.kernel != nullptr) {
-      std::lock_guard lock(mutex_);
-      ++statistics_.compiled_system;
-      return loaded.kernel;
-    }
-    problem = loaded.problem;
-  }
-  warn_once(problem);
-  return nullptr;
+              "find_kernel: the compiler rejected a kernel: " + first_error(message) +
+                  "; its text is in " + path);
 }
 
 }  // namespace
@@ -279,7 +440,9 @@ wg_kernel find_kernel(std::string_view text) { return KernelStore::instance().fi
 
 void prepare_kernels(std::span<const std::string> texts) { KernelStore::instance().prepare(texts); }
 
-void register_prebuilt(std::span<const PrebuiltKernel> kernels) { KernelStore::instance().add(kernels); }
+void register_prebuilt(std::span<const PrebuiltKernel> kernels) {
+  KernelStore::instance().add(kernels);
+}
 
 KernelStatistics kernel_statistics() { return KernelStore::instance().statistics(); }
 

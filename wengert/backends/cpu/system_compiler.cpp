@@ -16,8 +16,8 @@
 #include <optional>
 #include <thread>
 
+#include "wengert/backends/cpu/files.hpp"
 #include "wengert/backends/cpu/instruction_set.hpp"
-#include "wengert/backends/cpu/temporary_folder.hpp"
 
 namespace wengert::cpu {
 namespace {
@@ -41,18 +41,28 @@ std::string find_program(const std::string& name) {
   while (true) {
     const std::size_t colon = folders.find(':');
     const std::string candidate = std::string(folders.substr(0, colon)) + '/' + name;
-    if (candidate[0] == '/' && candidate.size() > name.size() + 1 && is_program(candidate)) return candidate;
+    if (candidate[0] == '/' && candidate.size() > name.size() + 1 && is_program(candidate))
+      return candidate;
     if (colon == std::string_view::npos) return {};
     folders.remove_prefix(colon + 1);
   }
 }
 
 std::vector<std::string> compiler_arguments(const SystemCompiler& compiler) {
-  std::vector<std::string> arguments = {
-      compiler.path, "-std=c11", "-O3", "-w", "-fPIC", "-shared",
-      // Freestanding and without the standard libraries, so that a compiler without libc's headers is enough.
-      "-ffreestanding", "-nostdlib", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
-      "-fwrapv"};
+  // Freestanding and without the standard libraries, so that a compiler without libc's headers is
+  // enough.
+  std::vector<std::string> arguments = {compiler.path,
+                                        "-std=c11",
+                                        "-O3",
+                                        "-w",
+                                        "-fPIC",
+                                        "-shared",
+                                        "-ffreestanding",
+                                        "-nostdlib",
+                                        "-ffp-contract=off",
+                                        "-fno-math-errno",
+                                        "-fno-trapping-math",
+                                        "-fwrapv"};
 #if defined(__x86_64__)
   switch (target_instruction_set()) {
     case InstructionSet::baseline: arguments.push_back("-march=x86-64"); break;
@@ -71,7 +81,8 @@ std::vector<std::string> compiler_environment(const std::string& scratch) {
   std::vector<std::string> environment = {"LC_ALL=C", "TMPDIR=" + scratch};
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (!text.starts_with("LC_ALL=") && !text.starts_with("TMPDIR=")) environment.emplace_back(text);
+    if (!text.starts_with("LC_ALL=") && !text.starts_with("TMPDIR="))
+      environment.emplace_back(text);
   }
   return environment;
 }
@@ -83,8 +94,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-/// Starts a program in `folder`, in a process group of its own, with both outputs going to the descriptor `output`.
-/// 0, or the reason as an errno value.
+/// Starts a program in `folder`, in a process group of its own, with both outputs going to the
+/// descriptor `output`. 0, or the reason as an errno value.
 int spawn(std::vector<std::string> arguments, const std::string& folder, int output, pid_t* child) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -117,7 +128,8 @@ int spawn(std::vector<std::string> arguments, const std::string& folder, int out
 bool read_until(int output, Clock::time_point deadline, std::string* text) {
   char buffer[4096];
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) return false;
     pollfd waiting = {output, POLLIN, 0};
     const int ready = ::poll(&waiting, 1, static_cast<int>(left.count()));
@@ -130,8 +142,8 @@ bool read_until(int output, Clock::time_point deadline, std::string* text) {
   }
 }
 
-/// The exit status of `child`, or nothing at the deadline. A host that ignores SIGCHLD takes the status away from us;
-/// then the output file decides, so that counts as success.
+/// The exit status of `child`, or nothing at the deadline. A host that ignores SIGCHLD takes the
+/// status away from us; then the output file decides, so that counts as success.
 std::optional<int> wait_until(pid_t child, Clock::time_point deadline) {
   while (true) {
     int status = 0;
@@ -165,7 +177,8 @@ RunResult run(const std::vector<std::string>& arguments, const std::string& fold
     if (!status) {
       ::kill(-child, SIGKILL);
       ::waitpid(child, nullptr, 0);
-      result.output += arguments[0] + ": did not end within " + std::to_string(limit.count()) + " ms";
+      result.output +=
+          arguments[0] + ": did not end within " + std::to_string(limit.count()) + " ms";
     }
     result.success = status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
   }
@@ -177,7 +190,8 @@ RunResult run(const std::vector<std::string>& arguments, const std::string& fold
 
 std::vector<SystemCompiler> find_system_compilers() {
   std::vector<std::string> names = {"cc", "gcc", "clang"};
-  if (const char* chosen = std::getenv("WENGERT_CC"); chosen != nullptr && *chosen != '\0') names = {chosen};
+  if (const char* chosen = std::getenv("WENGERT_CC"); chosen != nullptr && *chosen != '\0')
+    names = {chosen};
   std::vector<SystemCompiler> compilers;
   for (const std::string& name : names) {
     const std::string path = find_program(name);
@@ -187,10 +201,11 @@ std::vector<SystemCompiler> find_system_compilers() {
     std::error_code unresolved;
     const std::string program = std::filesystem::canonical(path, unresolved).string();
     SystemCompiler compiler{path, program + ' ' + std::to_string(status.st_size) + ' ' +
-                                      std::to_string(status.st_mtim.tv_sec) + " flags " + flags_revision};
-    const bool known = std::any_of(compilers.begin(), compilers.end(), [&](const SystemCompiler& other) {
-      return other.identity == compiler.identity;
-    });
+                                      std::to_string(status.st_mtim.tv_sec) + " flags " +
+                                      flags_revision};
+    const bool known = std::any_of(
+        compilers.begin(), compilers.end(),
+        [&](const SystemCompiler& other) { return other.identity == compiler.identity; });
     if (!known) compilers.push_back(std::move(compiler));
   }
   return compilers;
@@ -201,7 +216,8 @@ SystemCompileResult compile_with_system(const SystemCompiler& compiler, std::str
                                         std::chrono::milliseconds limit) {
   using Status = SystemCompileResult::Status;
   const TemporaryFolder folder(scratch_parents);
-  if (folder.path().empty()) return {Status::failed, {}, "no folder for temporary files; set TMPDIR"};
+  if (folder.path().empty())
+    return {Status::failed, {}, "no folder for temporary files; set TMPDIR"};
   if (!write_file(folder.path() + "/kernel.c", text)) {
     return {Status::failed, {}, folder.path() + "/kernel.c: " + std::strerror(errno)};
   }

@@ -1,0 +1,329 @@
+// clang in this process, from C text in memory to an object in memory: the library
+// libwengert_clang.so, loaded when the first kernel has to be compiled. It reads no file, runs no
+// program and shares nothing with the core but compiler.hpp.
+
+#include <clang/Basic/Diagnostic.h>
+#include <clang/CodeGen/CodeGenAction.h>
+#include <clang/Frontend/CompilerInstance.h>
+#include <clang/Frontend/CompilerInvocation.h>
+#include <clang/Frontend/TextDiagnosticPrinter.h>
+#include <llvm/Analysis/TargetTransformInfo.h>
+#include <llvm/Config/llvm-config.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/Error.h>
+#include <llvm/Support/VirtualFileSystem.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Support/thread.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Target/TargetOptions.h>
+#include <llvm/TargetParser/Host.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wengert/backends/cpu/compiler.hpp"
+
+static_assert(LLVM_VERSION_MAJOR == 19,
+              "plugin_revision in compiler.hpp names the version of clang: change them together");
+
+// Only the x86 half of LLVM's registry: initialising all targets costs milliseconds.
+extern "C" {
+void LLVMInitializeX86TargetInfo();
+void LLVMInitializeX86Target();
+void LLVMInitializeX86TargetMC();
+void LLVMInitializeX86AsmPrinter();
+}
+
+namespace {
+
+constexpr char triple[] = "x86_64-pc-linux-gnu";
+
+/// The headers that a kernel may include, so that no file of the machine is needed.
+constexpr char stdint_header[] = R"(
+typedef __INT8_TYPE__ int8_t;
+typedef __INT16_TYPE__ int16_t;
+typedef __INT32_TYPE__ int32_t;
+typedef __INT64_TYPE__ int64_t;
+typedef __UINT8_TYPE__ uint8_t;
+typedef __UINT16_TYPE__ uint16_t;
+typedef __UINT32_TYPE__ uint32_t;
+typedef __UINT64_TYPE__ uint64_t;
+typedef __INTPTR_TYPE__ intptr_t;
+typedef __UINTPTR_TYPE__ uintptr_t;
+#define INT8_MIN (-INT8_MAX - 1)
+#define INT16_MIN (-INT16_MAX - 1)
+#define INT32_MIN (-INT32_MAX - 1)
+#define INT64_MIN (-INT64_MAX - 1)
+#define INT8_MAX __INT8_MAX__
+#define INT16_MAX __INT16_MAX__
+#define INT32_MAX __INT32_MAX__
+#define INT64_MAX __INT64_MAX__
+#define UINT8_MAX __UINT8_MAX__
+#define UINT16_MAX __UINT16_MAX__
+#define UINT32_MAX __UINT32_MAX__
+#define UINT64_MAX __UINT64_MAX__
+#define INT64_C(value) value##L
+#define UINT64_C(value) value##UL
+)";
+constexpr char stddef_header[] = R"(
+typedef __SIZE_TYPE__ size_t;
+typedef __PTRDIFF_TYPE__ ptrdiff_t;
+#define NULL ((void*)0)
+#define offsetof(type, member) __builtin_offsetof(type, member)
+)";
+
+/// What -O2 leaves once its passes for large programs are gone (interprocedural constants, jump
+/// threading, constraint elimination, ...): kernels are one function with loops, and what matters
+/// is that those are inlined, hoisted and vectorized. Measured with
+/// benchmarks/compile_benchmark.cpp: a third less time than -O2, the same kernels.
+constexpr char pass_pipeline[] =
+    "function(sroa,early-cse),"
+    "cgscc(inline,function(sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1>,"
+    "loop-mssa(licm,loop-rotate<header-duplication>,licm),"
+    "loop(loop-idiom,indvars,loop-deletion,loop-unroll-full),"
+    "sroa,gvn,loop-mssa(licm),simplifycfg)),globaldce,"
+    "function(loop-vectorize,instcombine<max-iterations=1>,simplifycfg,slp-vectorizer,vector-"
+    "combine,"
+    "loop-mssa(licm),simplifycfg)";
+
+struct Target {
+  std::string cpu;
+  std::vector<std::string> features;  // "+avx2", "-avx512f"
+  bool wide = false;                  // 512-bit vectors
+};
+
+Target host_target() {
+  Target target{llvm::sys::getHostCPUName().str(), {}, false};
+  for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+    target.features.push_back((feature.second ? "+" : "-") + feature.first().str());
+    if (feature.first() == "avx512vl") target.wide = feature.second;
+  }
+  return target;
+}
+
+Target named_target(const char* cpu) { return {cpu, {}, std::string_view(cpu) == "x86-64-v4"}; }
+
+/// The arguments of `clang -cc1`. Its defaults suit: no errno from math functions, no trapping
+/// arithmetic.
+std::vector<std::string> frontend_arguments(const Target& target) {
+  std::vector<std::string> arguments = {"-triple",
+                                        triple,
+                                        "-emit-llvm-only",
+                                        "-disable-llvm-passes",
+                                        "-disable-llvm-verifier",
+                                        "-mrelocation-model",
+                                        "pic",
+                                        "-pic-level",
+                                        "2",
+                                        "-mframe-pointer=none",
+                                        "-O2",
+                                        "-vectorize-loops",
+                                        "-vectorize-slp",
+                                        "-ffp-contract=off",
+                                        "-fwrapv",
+                                        "-nobuiltininc",
+                                        "-nostdsysteminc",
+                                        "-internal-isystem",
+                                        "/include",
+                                        "-std=c11",
+                                        "-w",
+                                        "-ferror-limit",
+                                        "5",
+                                        "-fno-caret-diagnostics",
+                                        "-target-cpu",
+                                        target.cpu};
+  for (const std::string& feature : target.features)
+    arguments.insert(arguments.end(), {"-target-feature", feature});
+  if (target.wide) arguments.push_back("-mprefer-vector-width=512");
+  arguments.insert(arguments.end(), {"-x", "c", "/kernel.c"});
+  return arguments;
+}
+
+/// A file system that holds the kernel and the headers and nothing else.
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> files_of(llvm::StringRef text) {
+  auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
+  files->addFile("/include/stdint.h", 0, llvm::MemoryBuffer::getMemBuffer(stdint_header));
+  files->addFile("/include/stddef.h", 0, llvm::MemoryBuffer::getMemBuffer(stddef_header));
+  files->addFile("/kernel.c", 0, llvm::MemoryBuffer::getMemBufferCopy(text));
+  return files;
+}
+
+/// Parses and checks `text`; null, with the complaints in `messages`, when there is something wrong
+/// with it.
+std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target,
+                                    llvm::LLVMContext& context, std::string* messages) {
+  llvm::raw_string_ostream stream(*messages);
+  llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
+  llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> diagnostics(new clang::DiagnosticsEngine(
+      new clang::DiagnosticIDs, options, new clang::TextDiagnosticPrinter(stream, options.get())));
+  const std::vector<std::string> arguments = frontend_arguments(target);
+  std::vector<const char*> pointers;
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  auto invocation = std::make_shared<clang::CompilerInvocation>();
+  if (!clang::CompilerInvocation::CreateFromArgs(*invocation, pointers, *diagnostics))
+    return nullptr;
+
+  clang::CompilerInstance compiler;
+  compiler.setInvocation(std::move(invocation));
+  compiler.setDiagnostics(diagnostics.get());
+  compiler.createFileManager(files_of(text));
+  clang::EmitLLVMOnlyAction action(&context);
+  if (!compiler.ExecuteAction(action)) return nullptr;
+  return action.takeModule();
+}
+
+/// What making machine code needs and several kernels in turn can share; for one thread at a time.
+class CodeGenerator {
+ public:
+  explicit CodeGenerator(const Target& target) {
+    std::string problem;
+    const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, problem);
+    std::string features;
+    for (const std::string& feature : target.features)
+      features += (features.empty() ? "" : ",") + feature;
+    llvm::TargetOptions options;
+    machine_.reset(found->createTargetMachine(triple, target.cpu, features, options,
+                                              llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                              llvm::CodeGenOptLevel::Default, /*JIT=*/false));
+  }
+
+  bool emit(llvm::Module& module, llvm::raw_pwrite_stream& object, std::string* messages) {
+    module.setDataLayout(machine_->createDataLayout());
+    if (!optimize(module, messages)) return false;
+    llvm::legacy::PassManager passes;
+    passes.add(llvm::createTargetTransformInfoWrapperPass(machine_->getTargetIRAnalysis()));
+    if (machine_->addPassesToEmitFile(passes, object, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                      /*DisableVerify=*/true)) {
+      *messages += "the target cannot emit objects";
+      return false;
+    }
+    passes.run(module);
+    return true;
+  }
+
+ private:
+  bool optimize(llvm::Module& module, std::string* messages) {
+    llvm::PipelineTuningOptions tuning;
+    tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopInterleaving =
+        tuning.LoopUnrolling = true;
+    llvm::PassBuilder builder(machine_.get(), tuning);
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager components;
+    llvm::ModuleAnalysisManager modules;
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(components);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, components, modules);
+    llvm::ModulePassManager passes;
+    if (llvm::Error error = builder.parsePassPipeline(passes, pass_pipeline)) {
+      *messages += llvm::toString(std::move(error));
+      return false;
+    }
+    passes.run(module, modules);
+    return true;
+  }
+
+  std::unique_ptr<llvm::TargetMachine> machine_;
+};
+
+/// Code generators for one target that nobody uses at the moment.
+class GeneratorPool {
+ public:
+  explicit GeneratorPool(Target target) : target_(std::move(target)) {}
+
+  const Target& target() const { return target_; }
+
+  std::unique_ptr<CodeGenerator> take() {
+    std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<CodeGenerator>(target_);
+    std::unique_ptr<CodeGenerator> generator = std::move(free_.back());
+    free_.pop_back();
+    return generator;
+  }
+
+  void give(std::unique_ptr<CodeGenerator> generator) {
+    std::lock_guard lock(mutex_);
+    free_.push_back(std::move(generator));
+  }
+
+ private:
+  const Target target_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<CodeGenerator>> free_;
+};
+
+GeneratorPool& pool_for(const char* cpu) {
+  static std::mutex mutex;
+  static std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>* const pools =
+      new std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>;  // LLVM is gone
+                                                                                // before our
+                                                                                // statics
+  std::lock_guard lock(mutex);
+  const std::string name = cpu != nullptr ? cpu : "";
+  for (const auto& [known, pool] : *pools) {
+    if (known == name) return *pool;
+  }
+  if (pools->empty()) {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  }
+  pools->emplace_back(
+      name, std::make_unique<GeneratorPool>(cpu != nullptr ? named_target(cpu) : host_target()));
+  return *pools->back().second;
+}
+
+/// What a result points into.
+struct Output {
+  llvm::SmallVector<char, 0> object;
+  std::string messages;
+  int32_t status = wengert_failed;
+};
+
+void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
+  GeneratorPool& pool = pool_for(cpu);
+  llvm::LLVMContext context;
+  const std::unique_ptr<llvm::Module> module =
+      parse(text, pool.target(), context, &output->messages);
+  if (module == nullptr) {
+    output->status = wengert_rejected;
+    return;
+  }
+  std::unique_ptr<CodeGenerator> generator = pool.take();
+  llvm::raw_svector_ostream object(output->object);
+  if (generator->emit(*module, object, &output->messages)) output->status = wengert_compiled;
+  pool.give(std::move(generator));
+}
+
+void compile(const char* text, size_t text_size, const char* cpu, wengert_compile_result* result) {
+  auto* output = new Output;
+  // On a stack of a known size: clang and LLVM recurse, and the caller's thread may be a small one.
+  llvm::thread worker(std::optional<unsigned>(16u << 20),
+                      [&] { compile_text({text, text_size}, cpu, output); });
+  worker.join();
+  *result = {output->status, output->object.data(), output->object.size(), output->messages.c_str(),
+             output};
+}
+
+void release(wengert_compile_result* result) {
+  delete static_cast<Output*>(result->owner);
+  *result = {};
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const wengert_compiler_plugin*
+wengert_compiler_entry() {
+  static const wengert_compiler_plugin plugin = {wengert::cpu::plugin_revision,
+                                                 "clang " LLVM_VERSION_STRING, &compile, &release};
+  return &plugin;
+}
