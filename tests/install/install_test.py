@@ -48,6 +48,12 @@ class InstallTest(unittest.TestCase):
         allowed = ALLOWED_LIBRARIES | RUNTIME_LIBRARIES | (SANITIZER_LIBRARIES if SANITIZE else set())
         self.assertEqual(set(needed) - allowed, set())
 
+    def test_the_installed_programs_run_where_they_are(self):
+        programs = sorted((self.prefix / "bin").iterdir())
+        self.assertGreater(len(programs), 0)
+        for program in programs:
+            self.assertIn(program.name, run(program, "--help"))
+
     def test_a_project_outside_the_tree_builds_and_runs(self):
         project = self.scratch / "consumer"
         build = self.scratch / "consumer-build"
