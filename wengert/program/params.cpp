@@ -1,0 +1,112 @@
+#include "wengert/program/params.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "wengert/program/program.hpp"
+
+namespace wengert {
+namespace {
+
+uint64_t hash_param(const Param& param) {
+  struct Hasher {
+    uint64_t operator()(bool v) const { return v; }
+    uint64_t operator()(int64_t v) const { return static_cast<uint64_t>(v); }
+    uint64_t operator()(double v) const { uint64_t bits; std::memcpy(&bits, &v, 8); return bits; }
+    uint64_t operator()(Dtype v) const { return static_cast<uint64_t>(v); }
+    uint64_t operator()(const std::string& v) const { return hash_bytes(v.data(), v.size()); }
+    uint64_t operator()(const Axes& v) const {
+      return hash_bytes(v.begin(), static_cast<size_t>(v.size()) * sizeof(int64_t));
+    }
+    uint64_t operator()(const Shape& v) const {
+      return hash_bytes(v.begin(), static_cast<size_t>(v.rank()) * sizeof(Dim));
+    }
+    uint64_t operator()(const ProgramPtr& v) const { return v->hash(); }
+  };
+  return hash_combine(param.index(), std::visit(Hasher{}, param));
+}
+
+bool equal_param(const Param& a, const Param& b) {
+  if (a.index() != b.index()) return false;
+  if (const auto* p = std::get_if<ProgramPtr>(&a)) {
+    const auto& q = std::get<ProgramPtr>(b);
+    return *p == q || **p == *q;
+  }
+  if (const auto* x = std::get_if<double>(&a)) return std::memcmp(x, &std::get<double>(b), 8) == 0;
+  return a == b;
+}
+
+template <class List>
+std::string join(const List& list, char open, char close) {
+  std::string text(1, open);
+  bool first = true;
+  for (const auto& item : list) {
+    if (!first) text += ',';
+    text += std::to_string(static_cast<int64_t>(item));
+    first = false;
+  }
+  return text + close;
+}
+
+}  // namespace
+
+uint64_t hash_combine(uint64_t seed, uint64_t value) {
+  seed ^= value + 0x9e3779b97f4a7c15u + (seed << 6) + (seed >> 2);
+  seed *= 0xff51afd7ed558ccdu;
+  return seed ^ (seed >> 32);
+}
+
+uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  uint64_t h = hash_combine(seed, size);
+  for (; size >= 8; size -= 8, bytes += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes, 8);
+    h = hash_combine(h, word);
+  }
+  uint64_t tail = 0;
+  std::memcpy(&tail, bytes, size);
+  return hash_combine(h, tail);
+}
+
+Params::Params(std::vector<Param> values) {
+  if (values.empty()) return;
+  uint64_t hash = values.size();
+  for (const Param& p : values) hash = hash_combine(hash, hash_param(p));
+  record_ = std::make_shared<const Record>(Record{std::move(values), hash});
+}
+
+bool Params::operator==(const Params& other) const {
+  if (record_ == other.record_) return true;
+  if (!record_ || !other.record_ || record_->hash != other.record_->hash ||
+      record_->values.size() != other.record_->values.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < record_->values.size(); ++i) {
+    if (!equal_param(record_->values[i], other.record_->values[i])) return false;
+  }
+  return true;
+}
+
+std::string to_string(const Param& param) {
+  struct Printer {
+    std::string operator()(bool v) const { return v ? "true" : "false"; }
+    std::string operator()(int64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const {
+      if (std::isnan(v)) return "nan";
+      if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
+      char buffer[32];
+      std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, v).ptr);
+      return text.find_first_of(".e") == text.npos ? text + ".0" : text;
+    }
+    std::string operator()(Dtype v) const { return std::string(short_name(v)); }
+    std::string operator()(const std::string& v) const { return '"' + v + '"'; }
+    std::string operator()(const Axes& v) const { return join(v, '[', ']'); }
+    std::string operator()(const Shape& v) const { return join(v, '(', ')'); }
+    std::string operator()(const ProgramPtr& v) const { return to_string(*v); }
+  };
+  return std::visit(Printer{}, param);
+}
+
+}  // namespace wengert

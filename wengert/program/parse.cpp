@@ -1,0 +1,347 @@
+// The text form of programs: parsing and verification.
+#include <cctype>
+#include <charconv>
+#include <cstring>
+#include <map>
+
+#include "wengert/program/primitive.hpp"
+#include "wengert/program/program.hpp"
+
+namespace wengert {
+namespace {
+
+class Parser {
+ public:
+  Parser(std::string_view text, std::span<const Array> constants) : text_(text), constants_(constants) {}
+
+  ProgramPtr parse() {
+    ProgramPtr program = parse_block();
+    skip();
+    if (at_ < text_.size()) fail("the end of the text");
+    return program;
+  }
+
+ private:
+  // Characters -------------------------------------------------------------------------------------------
+
+  [[noreturn]] void fail(const std::string& wanted) const {
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < at_ && i < text_.size(); ++i) {
+      column = text_[i] == '\n' ? 1 : column + 1;
+      line += text_[i] == '\n';
+    }
+    const std::string got = at_ < text_.size() ? "\"" + std::string(text_.substr(at_, 12)) + "\"" : "the end of the text";
+    throw Error(ErrorKind::value, "program-parse",
+                "parse_program: line " + std::to_string(line) + ", column " + std::to_string(column) + ": got " + got +
+                    ": wanted " + wanted);
+  }
+  void skip() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+  }
+  bool next_is(std::string_view token) {
+    skip();
+    return text_.substr(at_, token.size()) == token;
+  }
+  bool take(std::string_view token) {
+    if (!next_is(token)) return false;
+    at_ += token.size();
+    return true;
+  }
+  void expect(std::string_view token) {
+    if (!take(token)) fail("\"" + std::string(token) + "\"");
+  }
+  std::string word() {
+    skip();
+    const size_t begin = at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_')) ++at_;
+    if (at_ == begin) fail("a name");
+    return std::string(text_.substr(begin, at_ - begin));
+  }
+  std::string_view number_text() {
+    skip();
+    const size_t begin = at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::strchr("+-.", text_[at_]))) ++at_;
+    if (at_ == begin) fail("a number");
+    return text_.substr(begin, at_ - begin);
+  }
+  template <class T>
+  T convert(std::string_view digits) {
+    T value{};
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size()) {
+      at_ = static_cast<size_t>(digits.data() - text_.data());
+      fail("a number in range");
+    }
+    return value;
+  }
+  int64_t integer() { return convert<int64_t>(number_text()); }
+
+  // Types and values -------------------------------------------------------------------------------------
+
+  Shape shape(std::string_view open, std::string_view close) {
+    expect(open);
+    Shape result;
+    while (!take(close)) {
+      if (result.rank() > 0) expect(",");
+      const int64_t length = integer();
+      if (length < 0 || result.rank() == max_rank) fail("at most 8 lengths >= 0");
+      result.push_back(length);
+    }
+    return result;
+  }
+
+  Dtype dtype() {
+    const size_t begin = at_;
+    const std::string text = word();
+    for (int d = 0; d <= static_cast<int>(Dtype::complex128); ++d) {
+      if (short_name(static_cast<Dtype>(d)) == text) return static_cast<Dtype>(d);
+    }
+    at_ = begin;
+    fail("a dtype such as f32");
+  }
+
+  const Type* type() {
+    const Dtype d = dtype();
+    const bool weak = take("*");
+    return Type::of(d, shape("[", "]"), weak);
+  }
+
+  template <class T>
+  static void append(std::vector<std::byte>& bytes, T value) {
+    const auto* p = reinterpret_cast<const std::byte*>(&value);
+    bytes.insert(bytes.end(), p, p + sizeof value);
+  }
+
+  Array constant() {
+    skip();
+    if (take("#")) return named_constant();
+    std::vector<std::string_view> numbers;
+    if (take("{")) {
+      while (!take("}")) {
+        if (!numbers.empty()) expect(",");
+        numbers.push_back(number_text());
+      }
+    } else {
+      numbers.push_back(number_text());
+    }
+    expect(":");
+    const Type* t = type();
+    if (static_cast<int64_t>(numbers.size()) != t->size || !is_supported(t->dtype)) fail("as many numbers as the type has elements");
+    std::vector<std::byte> bytes;
+    for (std::string_view n : numbers) {
+      switch (t->dtype) {
+        case Dtype::float32: append(bytes, convert<float>(n)); break;
+        case Dtype::float64: append(bytes, convert<double>(n)); break;
+        case Dtype::int32: append(bytes, convert<int32_t>(n)); break;
+        case Dtype::int64: append(bytes, convert<int64_t>(n)); break;
+        default: append(bytes, convert<uint8_t>(n)); break;
+      }
+    }
+    return detail::from_bytes(bytes.data(), t);
+  }
+
+  Array named_constant() {
+    const std::string hash = word();
+    expect(":");
+    const Type* t = type();
+    for (const Array& x : constants_) {
+      if (&x.type() != t || x.node()->tag != 0) continue;
+      std::vector<std::byte> bytes(static_cast<size_t>(x.nbytes()));
+      detail::copy_strided(bytes.data(), x.node());
+      char text[24];
+      const auto end = std::to_chars(text, text + sizeof text, hash_bytes(bytes.data(), bytes.size(), t->hash), 16).ptr;
+      if (std::string_view(text, static_cast<size_t>(end - text)) == hash) return x;
+    }
+    fail("a constant that is among those given");
+  }
+
+  Param param() {
+    skip();
+    if (take("true")) return true;
+    if (take("false")) return false;
+    if (next_is("program")) return parse_block();
+    if (take("\"")) {
+      const size_t end = text_.find('"', at_);
+      if (end == text_.npos) fail("a closing quote");
+      std::string value(text_.substr(at_, end - at_));
+      at_ = end + 1;
+      return value;
+    }
+    if (next_is("(")) return shape("(", ")");
+    if (take("[")) {
+      Axes axes;
+      while (!take("]")) {
+        if (!axes.empty()) expect(",");
+        if (axes.size() == 2 * max_rank) fail("at most 16 numbers");
+        axes.push_back(integer());
+      }
+      return axes;
+    }
+    const size_t begin = at_;
+    const std::string_view token = number_text();
+    const bool digit = std::isdigit(static_cast<unsigned char>(token[0])) || token[0] == '-';
+    if (token == "inf" || token == "-inf" || token == "nan") return convert<double>(token);
+    if (!digit) {
+      at_ = begin;
+      return dtype();
+    }
+    return token.find_first_of(".e") == token.npos ? Param(convert<int64_t>(token)) : Param(convert<double>(token));
+  }
+
+  // Programs ---------------------------------------------------------------------------------------------
+
+  struct Scope {
+    ProgramBuilder builder;
+    std::map<std::string, Atom> names;
+  };
+
+  Atom atom(Scope& scope) {
+    skip();
+    if (at_ >= text_.size()) fail("an operand");
+    const char c = text_[at_];
+    const bool literal = std::isdigit(static_cast<unsigned char>(c)) || std::strchr("-#{", c);
+    if (!literal) {
+      const size_t begin = at_;
+      const std::string name = word();
+      const bool number = (name == "inf" || name == "nan") && next_is(":");
+      if (const auto it = scope.names.find(name); it != scope.names.end() && !number) return it->second;
+      at_ = begin;
+      if (!number) fail("a variable that is defined above");
+    }
+    return scope.builder.add_constant(constant());
+  }
+
+  ProgramPtr parse_block() {
+    Scope scope;
+    expect("program");
+    expect("(");
+    for (bool first = true; !take(")"); first = false) {
+      if (!first) expect(",");
+      const std::string name = word();
+      expect(":");
+      if (!scope.names.emplace(name, scope.builder.add_input(type())).second) fail("a new name");
+    }
+    if (take("at")) scope.builder.set_runtime_count(static_cast<int>(integer()));
+    expect("{");
+    while (!take("return")) parse_equation(scope);
+    std::vector<Atom> outputs;
+    for (bool first = true; !take("}"); first = false) {
+      if (!first) expect(",");
+      outputs.push_back(atom(scope));
+    }
+    return scope.builder.finish(outputs);
+  }
+
+  void parse_equation(Scope& scope) {
+    std::vector<std::string> names;
+    std::vector<const Type*> types;
+    do {
+      names.push_back(word());
+      expect(":");
+      types.push_back(type());
+    } while (take(","));
+    expect("=");
+    const size_t begin = at_;
+    const std::string primitive_name = word();
+    const Primitive* primitive = find_primitive(primitive_name);
+    if (!primitive) {
+      at_ = begin;
+      fail("the name of a primitive");
+    }
+    expect("(");
+    std::vector<Atom> operands;
+    for (bool first = true; !take(")"); first = false) {
+      if (!first) expect(",");
+      operands.push_back(atom(scope));
+    }
+    const Params params = parse_params(*primitive);
+    const Runtimes runtimes = parse_runtimes();
+    const uint32_t result = scope.builder.add(*primitive, operands, params,
+                                              {runtimes.begin(), static_cast<size_t>(runtimes.size())}, types);
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!scope.names.emplace(names[i], Atom::variable(result + static_cast<uint32_t>(i))).second) fail("a new name");
+    }
+  }
+
+  Params parse_params(const Primitive& primitive) {
+    if (primitive.params.empty()) return {};
+    expect("{");
+    std::vector<Param> values;
+    for (const char* name : primitive.params) {
+      if (!values.empty()) expect(",");
+      expect(name);
+      expect("=");
+      values.push_back(param());
+    }
+    expect("}");
+    return Params(std::move(values));
+  }
+
+  Runtimes parse_runtimes() {
+    Runtimes runtimes;
+    if (!take("at")) return runtimes;
+    expect("[");
+    while (!take("]")) {
+      if (!runtimes.empty()) expect(",");
+      if (runtimes.size() == max_rank) fail("at most 8 numbers");
+      if (take("$")) runtimes.push_back({0, static_cast<int32_t>(integer())});
+      else runtimes.push_back({integer(), -1});
+    }
+    return runtimes;
+  }
+
+  std::string_view text_;
+  std::span<const Array> constants_;
+  size_t at_ = 0;
+};
+
+[[noreturn]] void invalid(const Program& program, size_t equation, const std::string& why) {
+  throw Error(ErrorKind::internal, "program-invalid",
+              "verify: equation " + std::to_string(equation) + ", " +
+                  program.equations()[equation].primitive->name + ": " + why);
+}
+
+}  // namespace
+
+ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) {
+  ProgramPtr program = Parser(text, constants).parse();
+  verify(*program);
+  return program;
+}
+
+void verify(const Program& program) {
+  uint32_t defined = static_cast<uint32_t>(program.input_count());
+  for (size_t i = 0; i < program.equations().size(); ++i) {
+    const Equation& e = program.equations()[i];
+    std::vector<const Type*> types;
+    for (Atom a : program.operands(e)) {
+      if (!a.is_constant() && a.id() >= defined) invalid(program, i, "an operand is used before its definition");
+      types.push_back(program.type(a));
+    }
+    if (e.results != defined) invalid(program, i, "its results are not the next variables");
+    if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
+      invalid(program, i, "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
+                              std::to_string(e.primitive->params.size()));
+    }
+    if (e.primitive->infer) {
+      const Types wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
+      if (wanted.size() != e.result_count) invalid(program, i, "has " + std::to_string(e.result_count) + " results, wanted " + std::to_string(wanted.size()));
+      for (uint32_t r = 0; r < e.result_count; ++r) {
+        if (wanted[r] != program.type(e.results + r)) {
+          invalid(program, i, "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " + to_string(*wanted[r]));
+        }
+      }
+    }
+    for (const RuntimeParam& r : program.runtimes(e)) {
+      if (r.symbolic() && r.slot >= program.runtime_count()) invalid(program, i, "a runtime parameter refers to none of the program's");
+    }
+    defined += e.result_count;
+  }
+  for (Atom a : program.outputs()) {
+    if (!a.is_constant() && a.id() >= defined) {
+      throw Error(ErrorKind::internal, "program-invalid", "verify: an output is not defined");
+    }
+  }
+}
+
+}  // namespace wengert

@@ -1,0 +1,32 @@
+#include "wengert/program/primitive.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace wengert {
+namespace {
+
+std::map<std::string_view, const Primitive*>& table() {
+  static auto* primitives = new std::map<std::string_view, const Primitive*>;
+  return *primitives;
+}
+
+}  // namespace
+
+namespace detail {
+Registration::Registration(const Primitive& primitive) { table().emplace(primitive.name, &primitive); }
+}  // namespace detail
+
+const Primitive* find_primitive(std::string_view name) {
+  const auto it = table().find(name);
+  return it == table().end() ? nullptr : it->second;
+}
+
+std::vector<const Primitive*> all_primitives() {
+  std::vector<const Primitive*> all;
+  for (const auto& [name, primitive] : table()) all.push_back(primitive);
+  return all;
+}
+
+}  // namespace wengert
