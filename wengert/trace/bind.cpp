@@ -1,0 +1,59 @@
+#include "wengert/trace/bind.hpp"
+
+#include "wengert/trace/recorder.hpp"
+
+namespace wengert {
+
+void reject(const Avals& in, ErrorKind kind, const char* id, const std::string& wanted) {
+  const auto& names = in.primitive.operands;
+  std::string got;
+  for (int i = 0; i < in.size(); ++i) {
+    const size_t n = std::min(static_cast<size_t>(i), names.size() - 1);
+    if (i > 0) got += ", ";
+    got += std::string(names[n]) + " " + to_string(in[i]);
+  }
+  for (int i = 0; i < in.params.size(); ++i) {
+    got += std::string(got.empty() ? "" : ", ") + in.primitive.params[static_cast<size_t>(i)] + " " +
+           to_string(in.params[i]);
+  }
+  throw Error(kind, id, std::string(in.primitive.name) + ": " + got + ": wanted " + wanted + call_site());
+}
+
+std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> in, int outputs,
+                            const Params& params, const Runtimes& runtimes) {
+  std::vector<Array> out(static_cast<size_t>(outputs));
+  bind_into(primitive, as_inputs(in), params, runtimes, out);
+  return out;
+}
+
+Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
+                  std::span<const RuntimeParam> runtimes) {
+  if (primitive.infer) return primitive.infer({primitive, in, params, runtimes});
+  const ProgramPtr body = record_body(primitive, in, params, static_cast<int>(runtimes.size()));
+  Types types;
+  for (Atom a : body->outputs()) types.push_back(body->type(a));
+  return types;
+}
+
+std::vector<Array> evaluate(const Program& program, std::span<const Array> inputs, const Runtimes& runtimes) {
+  std::vector<Array> values(program.variable_count());
+  std::copy(inputs.begin(), inputs.end(), values.begin());
+  auto value = [&](Atom a) -> const Array& {
+    return a.is_constant() ? program.constant(a.id()) : values[a.id()];
+  };
+  std::vector<Node*> in;
+  for (const Equation& e : program.equations()) {
+    in.clear();
+    for (Atom a : program.operands(e)) in.push_back(value(a).node());
+    Runtimes actual(program.runtimes(e));
+    for (int i = 0; i < actual.size(); ++i) {
+      if (actual[i].symbolic()) actual[i] = runtimes[actual[i].slot];
+    }
+    bind_into(*e.primitive, in, program.params(e), actual, {values.data() + e.results, e.result_count});
+  }
+  std::vector<Array> outputs;
+  for (Atom a : program.outputs()) outputs.push_back(value(a));
+  return outputs;
+}
+
+}  // namespace wengert

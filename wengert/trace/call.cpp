@@ -1,0 +1,37 @@
+#include "wengert/trace/call.hpp"
+
+namespace wengert {
+namespace {
+
+ProgramPtr identity_program() {
+  ProgramBuilder builder;
+  const Atom x = builder.add_input(Type::of(Dtype::float32, {2, 3}));
+  return builder.finish({&x, 1});
+}
+
+}  // namespace
+
+const Primitive call_primitive{
+    .name = "call",
+    .doc = "The outputs of a program applied to the operands.",
+    .params = {"program", "name"},
+    .infer = [](const Avals& in) -> Types {
+      const Program& p = *in.params.program(0);
+      if (in.size() != p.input_count()) {
+        reject(in, ErrorKind::internal, "call-operands", std::to_string(p.input_count()) + " operands");
+      }
+      Types types;
+      for (Atom a : p.outputs()) types.push_back(p.type(a));
+      return types; },
+    .body = [](std::span<const Array> in, const Params& params, const Runtimes& runtimes) -> Results {
+      return Results(evaluate(*params.program(0), in, runtimes)); },
+    .samples = {.cases = {{{{2, 3}}, {identity_program(), std::string()}}}, .dtypes = {Dtype::float32}},
+};
+
+Params call_params(ProgramPtr program, std::string name) { return Params{std::move(program), std::move(name)}; }
+
+std::vector<Array> call(const Params& params, std::span<const Array> inputs, const Runtimes& runtimes) {
+  return bind_all(call_primitive, inputs, static_cast<int>(params.program(0)->outputs().size()), params, runtimes);
+}
+
+}  // namespace wengert

@@ -1,0 +1,63 @@
+#include "wengert/trace/interpreter.hpp"
+
+#include <atomic>
+
+namespace wengert {
+namespace {
+
+std::atomic<uint32_t> next_tag{1};
+Executor* registered_executor = nullptr;
+
+/// Owns the thread's state; separate from the pointer so that reading the pointer needs no guard.
+struct ThreadOwner {
+  Thread* state = nullptr;
+  ~ThreadOwner() {
+    delete state;
+    detail::thread_state = nullptr;
+  }
+};
+thread_local ThreadOwner owner;
+
+}  // namespace
+
+namespace detail {
+thread_local Thread* thread_state = nullptr;
+
+Thread& make_thread_state() {
+  owner.state = thread_state = new Thread;
+  return *thread_state;
+}
+}  // namespace detail
+
+Interpreter::Interpreter(std::string name)
+    : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), name_(std::move(name)) {}
+
+void set_executor(Executor* executor) { registered_executor = executor; }
+Executor& executor() { return *registered_executor; }
+
+void check_alive(const Node* x) {
+  if (x->tag == 0) return;
+  for (const Interpreter* i = thread().current; i; i = i->parent()) {
+    if (i->tag() == x->tag) return;
+  }
+  throw Error(ErrorKind::trace, "trace-escaped",
+              "got a traced " + to_string(*x->layout->type) +
+                  " outside the transformation that made it: wanted a value of this one; return it from the "
+                  "function instead of storing it (grad and make_program have auxiliary outputs)" + call_site());
+}
+
+std::string call_site() {
+  const Thread& state = thread();
+  std::string text;
+  std::string_view file = state.where.file_name();
+  if (!file.empty()) {
+    if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
+    text = "; called at " + std::string(file) + ":" + std::to_string(state.where.line());
+  }
+  for (const Interpreter* i = state.current; i; i = i->parent()) {
+    if (!i->name().empty()) text += ", in " + i->name();
+  }
+  return text;
+}
+
+}  // namespace wengert

@@ -1,0 +1,107 @@
+// Interpreters: what an operation means right now. A thread has one current interpreter, or none, which
+// means eager: compute at once. Each holds its parent; it treats inputs that carry its own tag as active and
+// everything else as constant, and does its inner work with its parent current.
+#pragma once
+
+#include <cstdint>
+#include <source_location>
+#include <span>
+#include <string>
+
+#include "wengert/array/array.hpp"
+#include "wengert/program/params.hpp"
+
+namespace wengert {
+
+struct Primitive;
+
+/// Borrowed handles of the operands of one operation.
+using Inputs = std::span<Node* const>;
+
+inline Inputs as_inputs(std::span<const Array> arrays) {
+  static_assert(sizeof(Array) == sizeof(Node*));
+  return {reinterpret_cast<Node* const*>(arrays.data()), arrays.size()};
+}
+/// A new handle to a borrowed node.
+inline Array share(Node* node) {
+  if (node) node->count.fetch_add(1, std::memory_order_relaxed);
+  return Array(node);
+}
+
+class Interpreter {
+ public:
+  /// `name` is what errors print: "grad(loss)".
+  explicit Interpreter(std::string name);
+  virtual ~Interpreter() = default;
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
+
+  /// Applies `primitive`; fills `out`, one handle per output.
+  virtual void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
+                    std::span<Array> out) = 0;
+
+  uint32_t tag() const { return tag_; }
+  Interpreter* parent() const { return parent_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  uint32_t tag_;          // unique in the process
+  Interpreter* parent_;   // current when this one was made
+  std::string name_;
+};
+
+/// What computes eagerly: implemented by a backend, set once when the library is loaded.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  /// Bit i of `donated` says that nobody needs operand i any more and nothing shares its memory: it may be
+  /// written over.
+  virtual void execute(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
+                       std::span<Array> out, uint64_t donated = 0) = 0;
+};
+void set_executor(Executor* executor);
+Executor& executor();
+
+/// The state of one thread; everything else is a thread-safe cache.
+struct Thread {
+  Interpreter* current = nullptr;
+  std::source_location where;   // of the user's innermost call
+  int depth = 0;                // of public functions that call public functions
+  void* plans = nullptr;        // the executor's own, given back with free_plans
+  void (*free_plans)(void*) = nullptr;
+
+  ~Thread() {
+    if (plans) free_plans(plans);
+  }
+};
+
+namespace detail {
+extern thread_local Thread* thread_state __attribute__((tls_model("initial-exec")));
+Thread& make_thread_state();
+}  // namespace detail
+
+inline Thread& thread() {
+  Thread* state = detail::thread_state;
+  return state ? *state : detail::make_thread_state();
+}
+
+/// Makes an interpreter current for a scope.
+class CurrentInterpreter {
+ public:
+  explicit CurrentInterpreter(Interpreter* interpreter) : state_(thread()), saved_(state_.current) {
+    state_.current = interpreter;
+  }
+  ~CurrentInterpreter() { state_.current = saved_; }
+  CurrentInterpreter(const CurrentInterpreter&) = delete;
+
+ private:
+  Thread& state_;
+  Interpreter* saved_;
+};
+
+/// Throws Error(trace, "trace-escaped") when `x` belongs to an interpreter that is not at work on this thread.
+void check_alive(const Node* x);
+/// "; called at train.cpp:41, in grad(loss)", from the thread's state.
+std::string call_site();
+
+}  // namespace wengert
