@@ -1,0 +1,478 @@
+#include "wengert/compile/lower.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "wengert/compile/claims.hpp"
+#include "wengert/program/primitive.hpp"
+
+namespace wengert::compile {
+namespace {
+
+/// Several values written by one kernel.
+struct Group {
+  std::vector<uint32_t> slots;
+  Shape domain;
+};
+
+class Lowerer {
+ public:
+  Lowerer(ProgramPtr program, std::span<const Layout* const> inputs, const LowerOptions& options)
+      : p_(*program), inputs_(inputs), options_(options), needs_memory_(p_.variable_count(), !options.fuse) {
+    result_.program = std::move(program);
+    definition_.assign(p_.variable_count(), -1);
+    for (size_t i = 0; i < p_.equations().size(); ++i) {
+      const Equation& e = p_.equations()[i];
+      for (uint32_t r = 0; r < e.result_count; ++r) definition_[e.results + r] = static_cast<int>(i);
+    }
+    find_fixed_memory();
+  }
+
+  Lowered run() {
+    // A reduction found in the wrong place gets memory, and the grouping starts again: programs are short.
+    while (!try_lower()) {}
+    for (size_t i = 0; i < inputs_.size() && i < 64; ++i) {
+      if (options_.donated >> i & 1) reuse_input(static_cast<uint32_t>(i));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  const Equation& definition(uint32_t variable) const { return p_.equations()[static_cast<size_t>(definition_[variable])]; }
+  uint32_t slot(Atom a) const { return a.is_constant() ? p_.variable_count() + a.id() : a.id(); }
+  Atom atom(uint32_t slot) const {
+    return slot < p_.variable_count() ? Atom::variable(slot) : Atom::constant(slot - p_.variable_count());
+  }
+  bool claimed(const Equation& e) const { return options_.claims && options_.claims->wants(p_, e); }
+  bool stands_alone(const Equation& e) const {
+    return e.primitive->update || e.primitive->is(Trait::opaque) || e.primitive->is(Trait::contraction) || claimed(e);
+  }
+
+  /// Outputs, and the operands and results of equations that are computed alone.
+  void find_fixed_memory() {
+    for (Atom a : p_.outputs()) require(a);
+    for (const Equation& e : p_.equations()) {
+      if (!stands_alone(e)) continue;
+      for (Atom a : p_.operands(e)) require(a);
+      for (uint32_t r = 0; r < e.result_count; ++r) needs_memory_[e.results + r] = true;
+    }
+  }
+  void require(Atom a) {
+    if (!a.is_constant() && definition_[a.id()] >= 0) needs_memory_[a.id()] = true;
+  }
+
+  bool try_lower() {
+    result_.steps.clear();
+    groups_.clear();
+    result_.values.assign(p_.variable_count() + p_.constants().size(), Value{});
+    for (size_t i = 0; i < inputs_.size(); ++i) set_given(static_cast<uint32_t>(i), inputs_[i]);
+    for (size_t i = 0; i < p_.constants().size(); ++i) {
+      set_given(p_.variable_count() + static_cast<uint32_t>(i), &p_.constant(static_cast<uint32_t>(i)).layout());
+    }
+    for (const Equation& e : p_.equations()) {
+      if (!lower_equation(e)) return false;
+    }
+    return flush_groups();
+  }
+
+  void set_given(uint32_t slot, const Layout* layout) {
+    result_.values[slot].kind = Value::given;
+    result_.values[slot].layout = layout;
+  }
+
+  bool lower_equation(const Equation& e) {
+    if (claimed(e)) return flush_groups() && lower_claimed(e);
+    if (e.primitive->view && try_alias(e)) return true;
+    if (e.primitive->update) return flush_groups() && lower_update(e);
+    for (uint32_t r = 0; r < e.result_count; ++r) {
+      if (needs_memory_[e.results + r] && !add_to_group(e.results + r)) return false;
+    }
+    return true;
+  }
+
+  /// A view of something in memory is a new layout, no kernel.
+  bool try_alias(const Equation& e) {
+    const uint32_t base = slot(p_.operands(e)[0]);
+    const Value source = result_.values[base];
+    if (source.kind == Value::absent) return false;
+    std::vector<const Type*> types;
+    for (Atom a : p_.operands(e)) types.push_back(p_.type(a));
+    std::vector<int64_t> strides(e.runtime_count);
+    int64_t offset = 0;
+    const Layout* layout = e.primitive->view({*e.primitive, types, p_.params(e), p_.runtimes(e)}, *source.layout,
+                                             *p_.type(e.results), strides, offset);
+    if (!layout) return false;
+    Value& value = result_.values[e.results];
+    value = source;
+    value.kind = Value::alias;
+    value.base = source.kind == Value::alias ? source.base : base;
+    value.layout = layout;
+    value.offset += offset;
+    for (size_t i = 0; i < strides.size(); ++i) {
+      const RuntimeParam& r = p_.runtimes(e)[i];
+      if (r.symbolic()) value.runtime_offset.emplace_back(r.slot, strides[i]);
+      else value.offset += r.value * strides[i];
+    }
+    return true;
+  }
+
+  // Groups -----------------------------------------------------------------------------------------------
+
+  /// Puts the value into the newest group that can compute it, or begins one.
+  bool add_to_group(uint32_t slot) {
+    const bool alone = stands_alone(definition(slot)) || !options_.fuse;
+    const Shape& shape = p_.type(slot)->shape;
+    Value& value = result_.values[slot];
+    value.kind = Value::stored;
+    value.layout = choose_layout(slot);
+    if (!groups_.empty() && !alone) {
+      Group joint = groups_.back();
+      Shape domain;
+      const bool open = !stands_alone(definition(joint.slots[0])) && joint.domain.rank() == shape.rank() &&
+                        broadcast_shapes(joint.domain, shape, domain) && (domain == joint.domain || domain == shape);
+      if (open) {
+        joint.slots.push_back(slot);
+        joint.domain = domain;
+        Nest nest;
+        Schedule schedule;
+        std::vector<uint32_t> slots;
+        int32_t misplaced = -1;
+        if (build(joint, nest, slots, schedule, misplaced)) {
+          groups_.back() = joint;
+          return true;
+        }
+      }
+    }
+    groups_.push_back({{slot}, shape});
+    Nest nest;
+    Schedule schedule;
+    std::vector<uint32_t> slots;
+    int32_t misplaced = -1;
+    if (build(groups_.back(), nest, slots, schedule, misplaced)) return true;
+    return give_memory_to(misplaced);
+  }
+
+  /// Marks the variable that a misplaced reduction computes; false so that lowering starts again.
+  bool give_memory_to(int32_t reduction) {
+    const auto owner = reduction_owner_.find(reduction);
+    if (owner == reduction_owner_.end() || needs_memory_[owner->second]) {
+      throw Error(ErrorKind::internal, "lowering-reduction", "lowering: a reduction has no place of its own");
+    }
+    needs_memory_[owner->second] = true;
+    return false;
+  }
+
+  // Donation ---------------------------------------------------------------------------------------------
+
+  /// Lets a kernel write its result over an input that nobody needs afterwards: the input is read by that kernel
+  /// alone, and only at the index that is written.
+  void reuse_input(uint32_t input) {
+    int reader = -1;
+    for (size_t i = 0; i < result_.steps.size(); ++i) {
+      const LoweredStep& step = result_.steps[i];
+      if (step.kind == LoweredStep::claimed) {
+        for (Atom a : p_.operands(p_.equations()[step.equation])) {
+          if (base_of(slot(a)) == input) return;
+        }
+      } else if (std::any_of(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; })) {
+        if (reader >= 0) return;
+        reader = static_cast<int>(i);
+      }
+    }
+    for (Atom a : p_.outputs()) {
+      if (!a.is_constant() && base_of(a.id()) == input) return;
+    }
+    if (reader < 0 || result_.steps[static_cast<size_t>(reader)].kind != LoweredStep::kernel) return;
+    LoweredStep& step = result_.steps[static_cast<size_t>(reader)];
+    const auto place = std::find(step.slots.begin(), step.slots.end(), input);
+    const auto views = std::count_if(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; });
+    if (place == step.slots.end() || views != 1) return;
+    const int from = static_cast<int>(place - step.slots.begin());
+    for (const Store& store : step.nest->stores) {
+      Value& written = result_.values[step.slots[static_cast<size_t>(store.buffer)]];
+      if (written.kind != Value::stored || written.layout != inputs_[input] || !reads_only_at_store(*step.nest, from, store)) continue;
+      written.kind = Value::alias;
+      written.base = input;
+      step.nest->graph.redirect_loads(from, store.buffer);
+      return;
+    }
+  }
+  uint32_t base_of(uint32_t slot) const {
+    return result_.values[slot].kind == Value::alias ? result_.values[slot].base : slot;
+  }
+  static bool reads_only_at_store(const Nest& nest, int buffer, const Store& store) {
+    const std::vector<bool> reachable = reachable_nodes(nest);
+    const Accesses accesses = find_accesses(nest, reachable);
+    const Affine& target = accesses.stores[static_cast<size_t>(&store - nest.stores.data())];
+    for (int32_t id = 0; id < nest.graph.size(); ++id) {
+      const loops::Node& n = nest.graph.node(id);
+      if (!reachable[static_cast<size_t>(id)] || n.op != loops::Op::load || n.integer != buffer) continue;
+      const auto& load = accesses.loads[static_cast<size_t>(id)];
+      if (!load || load->stride != target.stride || load->constant != 0 || !load->arguments.empty()) return false;
+    }
+    return true;
+  }
+
+  bool flush_groups() {
+    for (const Group& group : groups_) {
+      LoweredStep step;
+      step.nest = std::make_unique<Nest>();
+      int32_t misplaced = -1;
+      if (!build(group, *step.nest, step.slots, step.schedule, misplaced)) return give_memory_to(misplaced);
+      result_.steps.push_back(std::move(step));
+    }
+    groups_.clear();
+    return true;
+  }
+
+  bool build(const Group& group, Nest& nest, std::vector<uint32_t>& slots, Schedule& schedule, int32_t& misplaced) {
+    begin_nest(nest, slots);
+    group_ = &group;
+    for (Dim d : group.domain) nest.graph.shared_axes.push_back(nest.graph.add_axis(d));
+    std::vector<Store> stores;
+    for (uint32_t s : group.slots) {
+      Store store;
+      Coordinates at;
+      const Shape& shape = p_.type(s)->shape;
+      for (int d = 0; d < shape.rank(); ++d) {
+        const bool runs = shape[d].value() != 1;
+        store.axes.push_back(runs ? nest.graph.shared_axes[static_cast<size_t>(d)] : -1);
+        at.push_back(runs ? nest.graph.axis(store.axes.back()) : nest.graph.integer(0));
+      }
+      store.value = pull(s, at);
+      stores.push_back(std::move(store));
+    }
+    for (size_t i = 0; i < stores.size(); ++i) {
+      stores[i].buffer = buffer_of(group.slots[i]);
+      nest.buffers[static_cast<size_t>(stores[i].buffer)].written = true;
+    }
+    nest.stores = std::move(stores);
+    group_ = nullptr;
+    return make_schedule(nest, schedule, misplaced);
+  }
+
+  // Expressions ------------------------------------------------------------------------------------------
+
+  void begin_nest(Nest& nest, std::vector<uint32_t>& slots) {
+    nest_ = &nest;
+    slots_ = &slots;
+    memo_.clear();
+    reduction_owner_.clear();
+    buffers_.clear();
+  }
+
+  int buffer_of(uint32_t slot) {
+    const auto [it, added] = buffers_.emplace(slot, static_cast<int>(slots_->size()));
+    if (added) {
+      slots_->push_back(slot);
+      nest_->buffers.push_back({result_.values[slot].layout, false});
+    }
+    return it->second;
+  }
+
+  /// The element of a value at those coordinates: a load, or its own lowering inlined.
+  Expr pull(uint32_t slot, const Coordinates& at) {
+    const bool own = group_ && std::find(group_->slots.begin(), group_->slots.end(), slot) != group_->slots.end();
+    if (slot >= p_.variable_count()) {
+      const Array& constant = p_.constant(slot - p_.variable_count());
+      if (constant.size() == 1 && constant.node()->tag == 0) return literal(constant);
+    }
+    const Value& value = result_.values[slot];
+    if (value.kind != Value::absent && !own) return load(slot, at);
+    std::vector<int32_t> key{static_cast<int32_t>(slot)};
+    for (const Expr& e : at) key.push_back(e.id());
+    if (const auto it = memo_.find(key); it != memo_.end()) return it->second;
+    const Equation& e = definition(slot);
+    const std::vector<Expr> results = lower_at(e, at);
+    for (uint32_t r = 0; r < e.result_count; ++r) {
+      key[0] = static_cast<int32_t>(e.results + r);
+      memo_.emplace(key, results[r]);
+    }
+    return results[slot - e.results];
+  }
+
+  std::vector<Expr> lower_at(const Equation& e, const Coordinates& at) {
+    uint64_t used = 0;
+    for (const Expr& x : at) used |= nest_->graph.node(x).free;
+    std::vector<const Type*> operands, results;
+    for (Atom a : p_.operands(e)) operands.push_back(p_.type(a));
+    for (uint32_t r = 0; r < e.result_count; ++r) results.push_back(p_.type(e.results + r));
+    const std::span<const Atom> atoms = p_.operands(e);
+    Lowering lowering(nest_->graph, operands, results, p_.params(e), p_.runtimes(e), used,
+                      [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
+    const std::vector<Expr> values = e.primitive->lower(lowering, at);
+    for (uint32_t r = 0; r < e.result_count; ++r) own_reductions(values[r], e.results + r);
+    return values;
+  }
+
+  /// Remembers which variable the reductions of a lowering belong to, so that it can be given memory.
+  void own_reductions(Expr value, uint32_t variable) {
+    const auto walk = [&](auto& self, int32_t id) -> void {
+      const loops::Node& n = nest_->graph.node(id);
+      if (n.op == loops::Op::load || reduction_owner_.count(id)) return;
+      if (n.op == loops::Op::reduce) reduction_owner_.emplace(id, variable);
+      for (int32_t c : nest_->graph.children(n)) {
+        if (nest_->graph.node(c).op != loops::Op::constant) self(self, c);
+      }
+    };
+    if (definition(variable).primitive->is(Trait::reduction) || definition(variable).primitive->is(Trait::contraction)) {
+      walk(walk, value.id());
+    }
+  }
+
+  Expr load(uint32_t slot, const Coordinates& at) {
+    const Layout& layout = *result_.values[slot].layout;
+    Coordinates coordinates = at;
+    for (size_t d = 0; d < coordinates.size(); ++d) {
+      if (layout.strides[d] == 0) coordinates[d] = nest_->graph.integer(0);
+    }
+    const int buffer = buffer_of(slot);
+    return nest_->graph.load(buffer, layout.type->dtype, coordinates);
+  }
+
+  Expr literal(const Array& constant) {
+    const Dtype dtype = constant.dtype();
+    switch (dtype) {
+      case Dtype::float32: return nest_->graph.number(constant.item<float>(), dtype);
+      case Dtype::float64: return nest_->graph.number(constant.item<double>(), dtype);
+      case Dtype::bool_: return nest_->graph.integer(constant.item<bool>(), dtype);
+      case Dtype::uint8: return nest_->graph.integer(constant.item<uint8_t>(), dtype);
+      case Dtype::int32: return nest_->graph.integer(constant.item<int32_t>(), dtype);
+      default: return nest_->graph.integer(constant.item<int64_t>(), dtype);
+    }
+  }
+
+  /// Dense, in the axis order of the first operand of the same shape: channels-last survives.
+  const Layout* choose_layout(uint32_t variable) const {
+    const Type* type = p_.type(variable);
+    const Layout* found = nullptr;
+    int budget = 64;
+    find_layout_like(variable, type->shape, found, budget);
+    return found ? Layout::dense_like(type, found) : Layout::contiguous_of(type);
+  }
+  void find_layout_like(uint32_t variable, const Shape& shape, const Layout*& found, int& budget) const {
+    for (Atom a : p_.operands(definition(variable))) {
+      if (found || --budget < 0 || a.is_constant()) return;
+      if (!(p_.type(a)->shape == shape)) continue;
+      const Value& value = result_.values[a.id()];
+      if (value.kind == Value::absent) {
+        if (definition(a.id()).primitive->is(Trait::elementwise)) find_layout_like(a.id(), shape, found, budget);
+      } else if (value.layout->dense) {
+        found = value.layout;
+      }
+    }
+  }
+
+  // Equations that stand alone ---------------------------------------------------------------------------
+
+  bool lower_claimed(const Equation& e) {
+    std::vector<const Layout*> operands;
+    for (Atom a : p_.operands(e)) operands.push_back(result_.values[slot(a)].layout);
+    const std::vector<const Layout*> layouts = options_.claims->result_layouts(p_, e, operands);
+    for (uint32_t r = 0; r < e.result_count; ++r) {
+      result_.values[e.results + r].kind = Value::stored;
+      result_.values[e.results + r].layout = layouts[r];
+    }
+    LoweredStep step;
+    step.kind = LoweredStep::claimed;
+    step.equation = static_cast<uint32_t>(&e - p_.equations().data());
+    result_.steps.push_back(std::move(step));
+    return true;
+  }
+
+  /// The result of an update begins as a copy of operand 0, or as operand 0 itself when that was given away.
+  void copy_base(const Equation& e) {
+    Value& value = result_.values[e.results];
+    const uint32_t base = slot(p_.operands(e)[0]);
+    const Value& source = result_.values[base];
+    const bool last_use = base < 64 && (options_.donated >> base & 1) && uses(base) == 1;
+    if (source.kind == Value::given && last_use && source.layout->dense) {
+      value = source;
+      value.kind = Value::alias;
+      value.base = base;
+      return;
+    }
+    value.kind = Value::stored;
+    value.layout = source.layout->dense ? source.layout : Layout::contiguous_of(p_.type(e.results));
+    LoweredStep step;
+    step.nest = std::make_unique<Nest>();
+    begin_nest(*step.nest, step.slots);
+    Store store;
+    Coordinates at;
+    for (Dim d : p_.type(e.results)->shape) {
+      const int axis = nest_->graph.add_axis(d);
+      store.axes.push_back(d.value() == 1 ? -1 : axis);
+      at.push_back(nest_->graph.axis(axis));
+    }
+    store.value = load(base, at);
+    store.buffer = buffer_of(e.results);
+    nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
+    nest_->stores.push_back(std::move(store));
+    int32_t misplaced = -1;
+    make_schedule(*step.nest, step.schedule, misplaced);
+    result_.steps.push_back(std::move(step));
+  }
+  int uses(uint32_t variable) const {
+    int count = 0;
+    for (const Equation& e : p_.equations()) {
+      for (Atom a : p_.operands(e)) count += a == Atom::variable(variable);
+    }
+    for (Atom a : p_.outputs()) count += a == Atom::variable(variable);
+    return count;
+  }
+
+  bool lower_update(const Equation& e) {
+    copy_base(e);
+    LoweredStep step;
+    step.kind = LoweredStep::update;
+    step.equation = static_cast<uint32_t>(&e - p_.equations().data());
+    step.nest = std::make_unique<Nest>();
+    begin_nest(*step.nest, step.slots);
+    std::vector<const Type*> operands, results{p_.type(e.results)};
+    for (Atom a : p_.operands(e)) operands.push_back(p_.type(a));
+    const std::span<const Atom> atoms = p_.operands(e);
+    Lowering lowering(nest_->graph, operands, results, p_.params(e), p_.runtimes(e), 0,
+                      [this, atoms](int i, const Coordinates& c) { return load(slot(atoms[static_cast<size_t>(i)]), c); });
+    const Update update = e.primitive->update(lowering);
+    Store store;
+    Coordinates at;
+    for (Dim d : update.domain) {
+      const int axis = nest_->graph.add_axis(d);
+      store.axes.push_back(d.value() == 1 ? -1 : axis);
+      at.push_back(nest_->graph.axis(axis));
+    }
+    store.target = update.target(at);
+    store.value = update.value(at);
+    store.combine = update.combine;
+    store.buffer = buffer_of(e.results);
+    nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
+    nest_->stores.push_back(std::move(store));
+    step.schedule.kind = Schedule::update;
+    result_.steps.push_back(std::move(step));
+    return true;
+  }
+
+  const Program& p_;
+  std::span<const Layout* const> inputs_;
+  const LowerOptions& options_;
+  std::vector<bool> needs_memory_;
+  std::vector<int> definition_;
+  Lowered result_;
+  std::vector<Group> groups_;
+
+  // Of the nest under construction.
+  Nest* nest_ = nullptr;
+  std::vector<uint32_t>* slots_ = nullptr;
+  const Group* group_ = nullptr;
+  std::map<std::vector<int32_t>, Expr> memo_;
+  std::map<int32_t, uint32_t> reduction_owner_;
+  std::map<uint32_t, int> buffers_;
+};
+
+}  // namespace
+
+Lowered lower(ProgramPtr program, std::span<const Layout* const> inputs, const LowerOptions& options) {
+  return Lowerer(std::move(program), inputs, options).run();
+}
+
+}  // namespace wengert::compile

@@ -1,0 +1,51 @@
+// Nest: the loops of one kernel before they are ordered. Every store says what the element of a buffer is at the
+// indices of its axes; reductions are nodes of the expressions.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "wengert/array/layout.hpp"
+#include "wengert/program/loops.hpp"
+
+namespace wengert::compile {
+
+/// One buffer that a kernel reads or writes. Strides are numbers here and arguments in the text.
+struct NestBuffer {
+  const Layout* layout;
+  bool written = false;
+};
+
+/// buffer[axes] = value, for all indices of the axes; an axis of length 1 is -1.
+/// With `target`, an update: buffer[target] is combined with value, in the order of the indices.
+struct Store {
+  int buffer = 0;
+  std::vector<int> axes;
+  Expr value;
+  loops::Combine combine = loops::Combine::set;
+  Coordinates target = {};
+};
+
+struct Nest {
+  loops::Graph graph;
+  std::vector<NestBuffer> buffers;
+  std::vector<Store> stores;
+};
+
+/// A linear function of loop indices and runtime arguments: an element offset.
+struct Affine {
+  std::array<int64_t, loops::max_axes> stride{};
+  std::vector<std::pair<int64_t, int64_t>> arguments;  // (slot, coefficient)
+  int64_t constant = 0;
+};
+
+/// The offset of a load or store as a linear function; nothing when it is not one (an index read from memory).
+std::optional<Affine> affine_offset(const loops::Graph& graph, std::span<const int32_t> coordinates,
+                                    const Layout& layout);
+
+/// Runs a nest in plain C++: one element after the other, in long double, with libm. No generated code: the oracle
+/// of the tests, and what runs where there is neither a prebuilt kernel nor a compiler.
+void run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments);
+
+}  // namespace wengert::compile

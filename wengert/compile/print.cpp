@@ -1,0 +1,786 @@
+// Nest + Schedule -> C text. Extents, strides and runtime numbers are arguments, so that one text serves every shape.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "wengert/compile/prelude.hpp"
+#include "wengert/compile/schedule.hpp"
+
+namespace wengert::compile {
+namespace {
+
+using loops::Combine;
+using loops::Graph;
+using loops::Node;
+using loops::Op;
+
+constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
+constexpr int column_block = 256;   // elements of one block of columns: its accumulators stay in the first cache
+constexpr int expensive = 10;       // a function from this cost on is kept in scratch rather than computed again
+
+/// The same declarations as wengert/backends/cpu/abi.h, so that a text stands by itself.
+constexpr const char* abi_text =
+    "typedef signed char int8_t; typedef unsigned char uint8_t; typedef int int32_t; typedef unsigned int uint32_t;\n"
+    "typedef __INT64_TYPE__ int64_t; typedef __UINT64_TYPE__ uint64_t;\n"
+    "typedef union wg_scalar { int64_t i; double f; } wg_scalar;\n"
+    "typedef struct wg_context wg_context;\n"
+    "typedef int32_t (*wg_body)(const wg_context* context, const void* arguments, int64_t begin, int64_t end);\n"
+    "struct wg_context {\n"
+    "  int32_t (*parallel_for)(const wg_context* context, wg_body body, const void* arguments, int64_t count, int64_t chunk);\n"
+    "  void* (*scratch)(const wg_context* context, int64_t bytes);\n"
+    "  int32_t (*print)(const wg_context* context, const char* text);\n"
+    "  int32_t (*callback)(const wg_context* context, int64_t id, void* const* buffers);\n"
+    "  const volatile int32_t* interrupt;\n"
+    "};\n"
+    "typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; } wg_arguments;\n\n";
+
+const char* memory_type(Dtype d) {
+  switch (d) {
+    case Dtype::bool_:
+    case Dtype::uint8: return "uint8_t";
+    case Dtype::uint32: return "uint32_t";
+    case Dtype::int32: return "int32_t";
+    case Dtype::int64: return "int64_t";
+    case Dtype::float32: return "float";
+    default: return "double";
+  }
+}
+const char* value_type(Dtype d) { return d == Dtype::bool_ ? "int" : memory_type(d); }
+
+std::string float_literal(double value, Dtype dtype) {
+  const bool narrow = dtype == Dtype::float32;
+  if (std::isnan(value)) return narrow ? "__builtin_nanf(\"\")" : "__builtin_nan(\"\")";
+  if (std::isinf(value)) {
+    return std::string(value < 0 ? "-" : "") + (narrow ? "__builtin_inff()" : "__builtin_inf()");
+  }
+  char text[40];
+  std::snprintf(text, sizeof text, narrow ? "%.9g" : "%.17g", narrow ? static_cast<double>(static_cast<float>(value)) : value);
+  std::string literal = text;
+  if (literal.find_first_of(".en") == literal.npos) literal += ".0";
+  return narrow ? literal + "f" : literal;
+}
+
+class Printer {
+ public:
+  Printer(const Nest& nest, const Schedule& schedule)
+      : nest_(nest), graph_(nest.graph), schedule_(schedule), reachable_(reachable_nodes(nest)),
+        accesses_(find_accesses(nest, reachable_)) {
+    for (int a = 0; a < graph_.axis_count(); ++a) extents_.push_back(graph_.extent(a));
+    for (const auto& [dropped, kept] : schedule.joined) {
+      extents_[static_cast<size_t>(kept)] *= extents_[static_cast<size_t>(dropped)];
+      dropped_ |= bit(dropped);
+    }
+    for (int a : schedule.outer) {
+      outer_ |= bit(a);
+      axis_text_[a] = "i" + std::to_string(a);
+    }
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const Node& n = graph_.node(id);
+      if (reachable_[static_cast<size_t>(id)] && n.op == Op::load) loaded_.insert(static_cast<int>(n.integer));
+    }
+    find_levels();
+    result_.sizes = {0, 0};   // iterations and chunk of the parallel loop
+  }
+
+  KernelText print() {
+    estimate_work();
+    switch (schedule_.kind) {
+      case Schedule::rows: print_rows(); break;
+      case Schedule::columns: print_columns(); break;
+      case Schedule::update: print_update(); break;
+    }
+    result_.text = abi_text + prelude_text(std::vector<std::string>(prelude_.begin(), prelude_.end())) + functions_ + entry();
+    return std::move(result_);
+  }
+
+ private:
+  /// Of one iteration of the parallel loop: additions, more or less.
+  void estimate_work() {
+    int64_t cost = 2, inside = 1;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const Node& n = graph_.node(id);
+      if (!reachable_[static_cast<size_t>(id)] || !varying(id)) continue;
+      cost += n.op == Op::math ? loops::math_functions()[static_cast<size_t>(n.integer)].cost : 1;
+    }
+    for (int a : loop_axes(inner_axes_)) inside *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+    if (schedule_.kind == Schedule::rows && single_row()) inside = 1;
+    if (schedule_.kind == Schedule::columns) {
+      const int64_t n = std::max<int64_t>(extents_[static_cast<size_t>(schedule_.inner)], 1);
+      inside = inside / n * std::min<int64_t>(n, column_block);
+    }
+    result_.work = cost * std::max<int64_t>(inside, 1);
+  }
+
+  // Sizes ------------------------------------------------------------------------------------------------
+
+  /// The name of a number that the text reads from `sizes`.
+  std::string size(int64_t value) {
+    used_sizes_.push_back(result_.sizes.size());
+    result_.sizes.push_back(value);
+    return "n" + std::to_string(result_.sizes.size() - 1);
+  }
+  std::string runtime_size(int64_t slot) {
+    const std::string name = size(0);
+    result_.runtime_sizes.emplace_back(static_cast<int>(result_.sizes.size() - 1), static_cast<int>(slot));
+    return name;
+  }
+  std::string extent(int axis) {
+    auto& name = extent_names_[axis];
+    if (name.empty()) name = size(extents_[static_cast<size_t>(axis)]);
+    return name;
+  }
+  /// "axis * stride" with the multiplication left out where the stride is 0 or 1.
+  std::string scaled(const std::string& index, int64_t stride) {
+    if (stride == 1) return index;
+    return index + " * " + size(stride);
+  }
+
+  // Levels -----------------------------------------------------------------------------------------------
+
+  /// depth: how many reductions come before a node. varying: depends on an index of an inner loop.
+  void find_levels() {
+    const size_t count = static_cast<size_t>(graph_.size());
+    depth_.assign(count, 0);
+    uint64_t inner = schedule_.inner >= 0 ? bit(schedule_.inner) : 0;
+    for (int32_t id = 0; id < graph_.size(); ++id) inner |= reachable_[static_cast<size_t>(id)] ? graph_.node(id).bound : 0;
+    // Axes joined into an inner one vary with it.
+    for (const auto& [dropped, kept] : schedule_.joined) {
+      if (inner & bit(kept)) inner |= bit(dropped);
+    }
+    inner_axes_ = inner;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (!reachable_[static_cast<size_t>(id)]) continue;
+      const Node& n = graph_.node(id);
+      if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
+      for (int32_t c : graph_.children(n)) depth_[static_cast<size_t>(id)] = std::max(depth_[static_cast<size_t>(id)], depth_[static_cast<size_t>(c)]);
+      if (n.op == Op::reduce) ++depth_[static_cast<size_t>(id)];
+      deepest_ = std::max(deepest_, depth_[static_cast<size_t>(id)]);
+    }
+  }
+  bool varying(int32_t id) const { return (graph_.node(id).free & inner_axes_) != 0; }
+
+  // Values -----------------------------------------------------------------------------------------------
+
+  std::string value(int32_t id) const {
+    const Node& n = graph_.node(id);
+    if (n.op == Op::constant) {
+      if (is_floating(n.dtype)) return n.number < 0 ? "(" + float_literal(n.number, n.dtype) + ")" : float_literal(n.number, n.dtype);
+      return integer_names_.count(id) ? integer_names_.at(id) : std::to_string(n.integer);
+    }
+    return "v" + std::to_string(id);
+  }
+
+  /// Integer constants of index arithmetic depend on shapes: they come from `sizes`, except 0 and 1.
+  void name_integers(int32_t id) {
+    for (int32_t c : graph_.children(graph_.node(id))) {
+      const Node& n = graph_.node(c);
+      if (n.op != Op::constant || n.dtype != Dtype::int64 || n.integer == 0 || n.integer == 1 || integer_names_.count(c)) continue;
+      integer_names_[c] = size(n.integer);
+    }
+  }
+
+  std::string use(const std::string& function) {
+    prelude_.insert(function);
+    return function;
+  }
+  static std::string suffix(Dtype d) { return "_" + std::string(short_name(d)); }
+
+  std::string combined(Combine kind, Dtype dtype, const std::string& a, const std::string& b) {
+    const std::string cast = dtype == Dtype::uint8 ? "(uint8_t)" : "";
+    switch (kind) {
+      case Combine::sum: return cast + "(" + a + " + " + b + ")";
+      case Combine::prod: return cast + "(" + a + " * " + b + ")";
+      case Combine::max:
+      case Combine::min: {
+        const std::string name = kind == Combine::max ? "max" : "min";
+        if (is_floating(dtype)) return use("wg_" + name + suffix(dtype)) + "(" + a + ", " + b + ")";
+        return "(" + a + (kind == Combine::max ? " > " : " < ") + b + " ? " + a + " : " + b + ")";
+      }
+      case Combine::any: return "(" + a + " | " + b + ")";
+      case Combine::all: return "(" + a + " & " + b + ")";
+      case Combine::set: return b;
+    }
+    return b;
+  }
+
+  static std::string identity(Combine kind, Dtype dtype) {
+    const bool low = kind == Combine::max;
+    switch (kind) {
+      case Combine::prod:
+      case Combine::all: return "1";
+      case Combine::max:
+      case Combine::min:
+        if (is_floating(dtype)) return float_literal(low ? -INFINITY : INFINITY, dtype);
+        if (dtype == Dtype::int64) return low ? "(-__INT64_MAX__ - 1)" : "__INT64_MAX__";
+        if (dtype == Dtype::int32) return low ? "(-__INT_MAX__ - 1)" : "__INT_MAX__";
+        return low ? "0" : dtype == Dtype::bool_ ? "1" : "255";
+      default: return "0";
+    }
+  }
+
+  /// The right side of "v12 = ...".
+  std::string expression(int32_t id) {
+    const Node& n = graph_.node(id);
+    name_integers(id);
+    auto child = [&](int i) { return value(graph_.child(n, i)); };
+    const std::string cast = n.dtype == Dtype::uint8 ? "(uint8_t)" : "";
+    const auto infix = [&](const char* op) { return cast + "(" + child(0) + " " + op + " " + child(1) + ")"; };
+    switch (n.op) {
+      case Op::axis: return axis_text_.at(static_cast<int>(n.integer));
+      case Op::argument: return runtime_size(n.integer);
+      case Op::load: return load_text(id);
+      case Op::neg: return cast + "(-" + child(0) + ")";
+      case Op::abs:
+        if (is_floating(n.dtype)) return std::string(n.dtype == Dtype::float32 ? "__builtin_fabsf(" : "__builtin_fabs(") + child(0) + ")";
+        return is_unsigned(n.dtype) ? child(0) : "(" + child(0) + " < 0 ? -" + child(0) + " : " + child(0) + ")";
+      case Op::sqrt:
+      case Op::floor:
+      case Op::round: {
+        const std::string name = n.op == Op::sqrt ? "wg_sqrt" : n.op == Op::floor ? "wg_floor" : "wg_round";
+        return use(name + suffix(n.dtype)) + "(" + child(0) + ")";
+      }
+      case Op::logical_not: return "!" + child(0);
+      case Op::add: return infix("+");
+      case Op::sub: return infix("-");
+      case Op::mul: return infix("*");
+      case Op::div: return infix("/");
+      case Op::max: return combined(Combine::max, n.dtype, child(0), child(1));
+      case Op::min: return combined(Combine::min, n.dtype, child(0), child(1));
+      case Op::floordiv:
+      case Op::mod: return integer_division(n, child(0), child(1));
+      case Op::eq: return infix("==");
+      case Op::ne: return infix("!=");
+      case Op::lt: return infix("<");
+      case Op::le: return infix("<=");
+      case Op::logical_and: return "(" + child(0) + " & " + child(1) + ")";
+      case Op::logical_or: return "(" + child(0) + " | " + child(1) + ")";
+      case Op::select: return "(" + child(0) + " ? " + child(1) + " : " + child(2) + ")";
+      case Op::convert: return is_bool(n.dtype) ? "(" + child(0) + " != 0)" : "(" + std::string(value_type(n.dtype)) + ")" + child(0);
+      case Op::math: return call(n);
+      default: return "0";
+    }
+  }
+
+  std::string integer_division(const Node& n, const std::string& a, const std::string& b) {
+    const char* name = n.op == Op::mod ? "wg_mod" : "wg_floordiv";
+    if (n.dtype == Dtype::uint8) return "(uint8_t)" + use(std::string(name) + "_i32") + "(" + a + ", " + b + ")";
+    return use(name + suffix(n.dtype)) + "(" + a + ", " + b + ")";
+  }
+
+  std::string call(const Node& n) {
+    const auto& function = loops::math_functions()[static_cast<size_t>(n.integer)];
+    std::string name = "wg_" + std::string(function.name);
+    if (function.name != "random_bits" && function.name != "permute") name += suffix(n.dtype);
+    std::string text = use(name) + "(";
+    for (int i = 0; i < n.child_count; ++i) text += (i ? ", " : "") + value(graph_.child(n, i));
+    return text + ")";
+  }
+
+  // Memory -----------------------------------------------------------------------------------------------
+
+  /// A pointer to where the loads or stores of one access begin in the current row.
+  std::string pointer(int64_t buffer, const Affine& offset) {
+    std::vector<int64_t> key{buffer, offset.constant};
+    for (int a : schedule_.outer) key.push_back(offset.stride[static_cast<size_t>(a)]);
+    if (schedule_.kind == Schedule::columns) key.push_back(offset.stride[static_cast<size_t>(schedule_.inner)]);
+    for (const auto& [slot, scale] : offset.arguments) key.insert(key.end(), {slot, scale});
+    const auto [it, added] = pointers_.emplace(key, static_cast<int>(pointers_.size()));
+    if (added) declare_pointer(it->second, buffer, offset);
+    return "p" + std::to_string(it->second);
+  }
+
+  /// Pointers are declared at the head of a row; the text of that head is collected while the row is printed.
+  void declare_pointer(int number, int64_t buffer, const Affine& offset) {
+    const NestBuffer& b = nest_.buffers[static_cast<size_t>(buffer)];
+    const bool in_place = b.written && loaded_.count(static_cast<int>(buffer));
+    std::string text = "    " + std::string(b.written ? "" : "const ") + memory_type(b.layout->type->dtype) +
+                       (in_place ? "* p" : "* restrict p") + std::to_string(number) + " = b" + std::to_string(buffer);
+    if (offset.constant != 0) text += " + " + size(offset.constant);
+    for (const auto& [slot, scale] : offset.arguments) text += " + " + scaled(runtime_size(slot), scale);
+    for (int a : schedule_.outer) {
+      const int64_t stride = offset.stride[static_cast<size_t>(a)];
+      if (stride != 0) text += " + " + scaled("i" + std::to_string(a), stride);
+    }
+    if (schedule_.kind == Schedule::columns) {
+      const int64_t stride = offset.stride[static_cast<size_t>(schedule_.inner)];
+      if (stride != 0) text += " + " + scaled("j0", stride);
+    }
+    head_ += text + ";\n";
+    used_buffers_.insert(static_cast<int>(buffer));
+  }
+
+  /// The index of an access beside its pointer: the axes of inner loops.
+  std::string inner_index(const Affine& offset) {
+    std::string text;
+    for (int a = 0; a < graph_.axis_count(); ++a) {
+      const int64_t stride = offset.stride[static_cast<size_t>(a)];
+      if (stride == 0 || (dropped_ & bit(a)) || (outer_ & bit(a))) continue;
+      const bool column = schedule_.kind == Schedule::columns && a == schedule_.inner;
+      text += (text.empty() ? "" : " + ") + scaled(column ? "l" : axis_text_.at(a), stride);
+    }
+    return text.empty() ? "0" : text;
+  }
+
+  std::string load_text(int32_t id) {
+    const Node& n = graph_.node(id);
+    if (const auto& access = accesses_.loads[static_cast<size_t>(id)]) {
+      return pointer(n.integer, *access) + "[" + inner_index(*access) + "]";
+    }
+    return "b" + std::to_string(n.integer) + "[" + indexed_offset(n.integer, graph_.children(n)) + "]";
+  }
+
+  /// An offset from coordinates that are values themselves.
+  std::string indexed_offset(int64_t buffer, std::span<const int32_t> coordinates) {
+    used_buffers_.insert(static_cast<int>(buffer));
+    const Layout& layout = *nest_.buffers[static_cast<size_t>(buffer)].layout;
+    std::string text;
+    for (size_t d = 0; d < coordinates.size(); ++d) {
+      if (layout.strides[d] == 0) continue;
+      const Node& n = graph_.node(coordinates[d]);
+      if (n.op == Op::constant && n.integer == 0) continue;
+      if (n.op == Op::constant && !integer_names_.count(coordinates[d])) integer_names_[coordinates[d]] = size(n.integer);
+      text += (text.empty() ? "" : " + ") + scaled(value(coordinates[d]), layout.strides[d]);
+    }
+    return text.empty() ? "0" : text;
+  }
+
+  // Loops ------------------------------------------------------------------------------------------------
+
+  /// Nodes that `roots` need and that are computed inside the loop: varying ones, operands first.
+  std::vector<int32_t> needed_inside(std::span<const int32_t> roots, uint64_t given) const {
+    std::vector<bool> needed(static_cast<size_t>(graph_.size()));
+    std::vector<int32_t> stack(roots.begin(), roots.end());
+    while (!stack.empty()) {
+      const int32_t id = stack.back();
+      stack.pop_back();
+      const Node& n = graph_.node(id);
+      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !(n.free & ~given & inner_axes_)) continue;
+      needed[static_cast<size_t>(id)] = true;
+      if (cached_.count(id) && cached_.at(id)) continue;
+      if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
+      for (int32_t c : graph_.children(n)) stack.push_back(c);
+    }
+    std::vector<int32_t> ids;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (needed[static_cast<size_t>(id)]) ids.push_back(id);
+    }
+    return ids;
+  }
+
+  void line(const std::string& indent, const std::string& text) { rows_ += indent + text + "\n"; }
+
+  void print_value(const std::string& indent, int32_t id) {
+    const Node& n = graph_.node(id);
+    line(indent, "const " + std::string(value_type(n.dtype)) + " v" + std::to_string(id) + " = " + expression(id) + ";");
+  }
+
+  /// Nodes that do not vary inside the row, in the order of their ids, up to `depth` reductions.
+  void print_row_values(const std::string& indent, int depth) {
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const Node& n = graph_.node(id);
+      if (!reachable_[static_cast<size_t>(id)] || depth_[static_cast<size_t>(id)] != depth || varying(id) ||
+          n.op == Op::constant || n.op == Op::reduce) {
+        continue;
+      }
+      print_value(indent, id);
+    }
+  }
+
+  std::vector<int> loop_axes(uint64_t axes) const {
+    std::vector<int> list;
+    for (int a = 0; a < graph_.axis_count(); ++a) {
+      if ((axes & bit(a)) && !(dropped_ & bit(a))) list.push_back(a);
+    }
+    return list;
+  }
+
+  /// The reductions of one depth, those over the same axes together.
+  std::map<uint64_t, std::vector<int32_t>> reductions_at(int depth) const {
+    std::map<uint64_t, std::vector<int32_t>> groups;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (reachable_[static_cast<size_t>(id)] && graph_.node(id).op == Op::reduce && depth_[static_cast<size_t>(id)] == depth) {
+        groups[graph_.node(id).bound].push_back(id);
+      }
+    }
+    return groups;
+  }
+
+  // Rows -------------------------------------------------------------------------------------------------
+
+  void print_rows() {
+    plan_cache();
+    for (int depth = 0; depth <= deepest_; ++depth) {
+      print_row_values("    ", depth);
+      for (const auto& [bound, group] : reductions_at(depth + 1)) print_lanes(group, bound);
+    }
+    std::vector<int32_t> inner_values;
+    for (size_t s = 0; s < nest_.stores.size(); ++s) {
+      if (along_row(s)) inner_values.push_back(nest_.stores[s].value.id());
+      else line("    ", store_text(s));
+    }
+    if (!inner_values.empty()) print_row_loop(inner_values);
+    finish_rows();
+  }
+
+  bool along_row(size_t s) const {
+    const auto& axes = nest_.stores[s].axes;
+    return schedule_.inner >= 0 && std::find(axes.begin(), axes.end(), schedule_.inner) != axes.end();
+  }
+
+  std::string store_text(size_t s) {
+    const Store& store = nest_.stores[s];
+    const Affine& offset = accesses_.stores[s];
+    return pointer(store.buffer, offset) + "[" + inner_index(offset) + "] = " + value(store.value.id()) + ";";
+  }
+
+  /// Outer loops absent: the row itself is what runs in parallel.
+  bool single_row() const { return schedule_.outer.empty() && schedule_.inner >= 0 && deepest_ == 0; }
+
+  void print_row_loop(std::span<const int32_t> values) {
+    axis_text_[schedule_.inner] = "j";
+    const std::string from = single_row() ? "begin" : "0", to = single_row() ? "end" : extent(schedule_.inner);
+    line("    ", "for (int64_t j = " + from + "; j < " + to + "; ++j) {");
+    for (int32_t id : needed_inside(values, 0)) print_inner_value("      ", id, "j");
+    for (size_t s = 0; s < nest_.stores.size(); ++s) {
+      if (along_row(s)) line("      ", store_text(s));
+    }
+    line("    ", "}");
+  }
+
+  void print_inner_value(const std::string& indent, int32_t id, const std::string& index) {
+    const auto it = cached_.find(id);
+    if (it == cached_.end()) return print_value(indent, id);
+    const Node& n = graph_.node(id);
+    const std::string row = "t" + std::to_string(id);
+    if (it->second) {
+      line(indent, "const " + std::string(value_type(n.dtype)) + " v" + std::to_string(id) + " = " + row + "[" + index + "];");
+    } else {
+      print_value(indent, id);
+      line(indent, row + "[" + index + "] = v" + std::to_string(id) + ";");
+    }
+  }
+
+  /// Expensive functions along the row that two loops need are computed in the first and kept in scratch.
+  void plan_cache() {
+    std::map<int32_t, int> loops_that_need;
+    uint64_t lane_axes = 0;
+    const auto count = [&](std::span<const int32_t> roots) {
+      for (int32_t id : needed_inside(roots, 0)) {
+        const Node& n = graph_.node(id);
+        if (n.op == Op::math && loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive) ++loops_that_need[id];
+      }
+    };
+    for (int depth = 0; depth <= deepest_; ++depth) {
+      for (const auto& [bound, group] : reductions_at(depth + 1)) {
+        if (loop_axes(bound).size() != 1) continue;
+        lane_axes |= bit(loop_axes(bound)[0]);
+        count(bodies(group));
+      }
+    }
+    std::vector<int32_t> values;
+    for (size_t s = 0; s < nest_.stores.size(); ++s) {
+      if (along_row(s)) values.push_back(nest_.stores[s].value.id());
+    }
+    count(values);
+    for (const auto& [id, loops] : loops_that_need) {
+      const uint64_t inside = graph_.node(id).free & inner_axes_ & ~dropped_;
+      if (loops > 1 && (inside & lane_axes) == inside && (inside & (inside - 1)) == 0) cached_[id] = false;
+    }
+  }
+
+  std::vector<int32_t> bodies(std::span<const int32_t> reductions) const {
+    std::vector<int32_t> ids;
+    for (int32_t r : reductions) ids.push_back(graph_.child(graph_.node(r), 0));
+    return ids;
+  }
+
+  /// The axis along which the lanes of a reduction run: the one in steps of 1.
+  int lane_axis(std::span<const int32_t> group, const std::vector<int>& axes) const {
+    int best = axes.back(), best_count = 0;
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    for (int a : axes) {
+      int count = 0;
+      for (int32_t id : inside) {
+        const auto& access = accesses_.loads[static_cast<size_t>(id)];
+        if (access && std::abs(access->stride[static_cast<size_t>(a)]) == 1) ++count;
+      }
+      if (count > best_count) { best = a; best_count = count; }
+    }
+    return best;
+  }
+
+  /// Reductions along the row: a fixed number of lanes, added up as a tree, so that the result depends on neither
+  /// the number of threads nor the width of the vectors.
+  void print_lanes(std::span<const int32_t> group, uint64_t bound) {
+    std::vector<int> axes = loop_axes(bound);
+    const int lane = lane_axis(group, axes);
+    const int lanes = extents_[static_cast<size_t>(lane)] >= 256 ? 64 : 16;
+    const std::string count = std::to_string(lanes), n = extent(lane);
+    for (int32_t r : group) line("    ", std::string(value_type(graph_.node(r).dtype)) + " v" + std::to_string(r) + ";");
+    line("    ", "{");
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      line("    ", std::string(value_type(node.dtype)) + " a" + std::to_string(r) + "[" + count + "];");
+      line("    ", "for (int l = 0; l < " + count + "; ++l) a" + std::to_string(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+    }
+    std::string indent = "    ";
+    for (int a : axes) {
+      if (a == lane) continue;
+      const std::string r = "r" + std::to_string(a);
+      axis_text_[a] = r;
+      line(indent, "for (int64_t " + r + " = 0; " + r + " < " + extent(a) + "; ++" + r + ") {");
+      indent += "  ";
+    }
+    axis_text_[lane] = "(j + l)";
+    line(indent, "int64_t j = 0;");
+    line(indent, "for (; j + " + count + " <= " + n + "; j += " + count + ") {");
+    line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
+    print_lane_body(indent + "    ", group);
+    line(indent, "  }");
+    line(indent, "}");
+    line(indent, "for (int l = 0; j + l < " + n + "; ++l) {");
+    print_lane_body(indent + "  ", group);
+    line(indent, "}");
+    for (size_t i = 1; i < axes.size(); ++i) line(std::string(4 + 2 * (axes.size() - 1 - i), ' '), "}");
+    for (int32_t id : needed_inside(bodies(group), 0)) {
+      if (const auto it = cached_.find(id); it != cached_.end()) it->second = true;
+    }
+    for (int32_t r : group) print_tree(r, lanes);
+    line("    ", "}");
+  }
+
+  void print_lane_body(const std::string& indent, std::span<const int32_t> group) {
+    for (int32_t id : needed_inside(bodies(group), 0)) print_inner_value(indent, id, "j + l");
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      const std::string a = "a" + std::to_string(r) + "[l]";
+      line(indent, a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
+    }
+  }
+
+  void print_tree(int32_t r, int lanes) {
+    const Node& node = graph_.node(r);
+    const std::string a = "a" + std::to_string(r);
+    line("    ", "for (int w = " + std::to_string(lanes / 2) + "; w > 0; w /= 2) {");
+    line("    ", "  for (int l = 0; l < w; ++l) " + a + "[l] = " + combined(node.combine, node.dtype, a + "[l]", a + "[l + w]") + ";");
+    line("    ", "}");
+    line("    ", "v" + std::to_string(r) + " = " + a + "[0];");
+  }
+
+  /// Puts the loop over rows around the collected text.
+  void finish_rows() {
+    std::string text;
+    if (single_row()) {
+      text = head_ + rows_;
+      result_.sizes[0] = extents_[static_cast<size_t>(schedule_.inner)];
+    } else {
+      result_.sizes[0] = 1;
+      for (int a : schedule_.outer) result_.sizes[0] *= extents_[static_cast<size_t>(a)];
+      text = decode_outer("begin") + scratch_rows() + "  for (int64_t row = begin; row < end; ++row) {\n" + head_ + rows_ + advance_outer() + "  }\n";
+    }
+    add_function(text);
+  }
+
+  std::string scratch_rows() {
+    std::string declarations;
+    int64_t bytes = 0;
+    std::string total;
+    for (const auto& [id, written] : cached_) {
+      (void)written;
+      const Node& n = graph_.node(id);
+      const int axis = loop_axes(n.free & inner_axes_)[0];
+      const std::string type = value_type(n.dtype);
+      declarations += "  " + type + "* restrict t" + std::to_string(id) + " = (" + type + "*)(scratch" +
+                      (total.empty() ? "" : " + " + total) + ");\n";
+      total += (total.empty() ? "" : " + ") + std::string("((") + extent(axis) + " * " + std::to_string(itemsize(n.dtype)) + " + 63) / 64 * 64)";
+      bytes += 1;
+    }
+    if (bytes == 0) return "";
+    return "  char* scratch = (char*)context->scratch(context, " + total + ");\n  if (!scratch) return 2;\n" + declarations;
+  }
+
+  std::string decode_outer(const std::string& from) {
+    std::string text = "  int64_t rest = " + from + ";\n";
+    if (schedule_.outer.empty()) return "";
+    for (size_t k = schedule_.outer.size(); k-- > 0;) {
+      const std::string i = "i" + std::to_string(schedule_.outer[k]);
+      if (k == 0) text += "  int64_t " + i + " = rest;\n";
+      else text += "  int64_t " + i + " = rest % " + extent(schedule_.outer[k]) + ";\n  rest /= " + extent(schedule_.outer[k]) + ";\n";
+    }
+    return text;
+  }
+
+  std::string advance_outer() {
+    std::string text, close;
+    for (size_t k = schedule_.outer.size(); k-- > 0;) {
+      const std::string i = "i" + std::to_string(schedule_.outer[k]);
+      if (k == 0) text += "    ++" + i + ";\n";
+      else { text += "    if (++" + i + " == " + extent(schedule_.outer[k]) + ") {\n    " + i + " = 0;\n"; close += "    }\n"; }
+    }
+    return text + close;
+  }
+
+  // Columns ----------------------------------------------------------------------------------------------
+
+  void print_columns() {
+    const std::string n = extent(schedule_.inner);
+    print_row_values("    ", 0);
+    for (const auto& [bound, group] : reductions_at(1)) print_column_sums(group, bound);
+    axis_text_[schedule_.inner] = "(j0 + l)";
+    line("    ", "for (int64_t l = 0; l < nj; ++l) {");
+    for (const auto& [bound, group] : reductions_at(1)) {
+      for (int32_t r : group) line("      ", "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + std::to_string(r) + " = a" + std::to_string(r) + "[l];");
+    }
+    std::vector<int32_t> values;
+    for (const Store& store : nest_.stores) values.push_back(store.value.id());
+    for (int32_t id : column_nodes(values)) print_value("      ", id);
+    for (size_t s = 0; s < nest_.stores.size(); ++s) line("      ", store_text(s));
+    line("    ", "}");
+    finish_columns(n);
+  }
+
+  /// Varying nodes after the reductions: everything that depends on a reduction or on the column.
+  std::vector<int32_t> column_nodes(std::span<const int32_t> roots) const {
+    std::vector<bool> needed(static_cast<size_t>(graph_.size()));
+    std::vector<int32_t> stack(roots.begin(), roots.end());
+    while (!stack.empty()) {
+      const int32_t id = stack.back();
+      stack.pop_back();
+      const Node& n = graph_.node(id);
+      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !varying(id)) continue;
+      needed[static_cast<size_t>(id)] = true;
+      if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
+      for (int32_t c : graph_.children(n)) stack.push_back(c);
+    }
+    std::vector<int32_t> ids;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (needed[static_cast<size_t>(id)]) ids.push_back(id);
+    }
+    return ids;
+  }
+
+  void print_column_sums(std::span<const int32_t> group, uint64_t bound) {
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      line("    ", std::string(value_type(node.dtype)) + " a" + std::to_string(r) + "[" + std::to_string(column_block) + "];");
+      line("    ", "for (int64_t l = 0; l < nj; ++l) a" + std::to_string(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+    }
+    std::string indent = "    ";
+    const std::vector<int> axes = loop_axes(bound);
+    for (int a : axes) {
+      const std::string r = "r" + std::to_string(a);
+      axis_text_[a] = r;
+      line(indent, "for (int64_t " + r + " = 0; " + r + " < " + extent(a) + "; ++" + r + ") {");
+      indent += "  ";
+    }
+    axis_text_[schedule_.inner] = "(j0 + l)";
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    for (int32_t id : inside) {
+      if (!(graph_.node(id).free & bit(schedule_.inner))) print_value(indent, id);
+    }
+    line(indent, "for (int64_t l = 0; l < nj; ++l) {");
+    for (int32_t id : inside) {
+      if (graph_.node(id).free & bit(schedule_.inner)) print_value(indent + "  ", id);
+    }
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      const std::string a = "a" + std::to_string(r) + "[l]";
+      line(indent + "  ", a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
+    }
+    line(indent, "}");
+    for (size_t i = axes.size(); i-- > 0;) line(std::string(4 + 2 * i, ' '), "}");
+  }
+
+  void finish_columns(const std::string& n) {
+    const int64_t blocks = (extents_[static_cast<size_t>(schedule_.inner)] + column_block - 1) / column_block;
+    result_.sizes[0] = blocks;
+    for (int a : schedule_.outer) result_.sizes[0] *= extents_[static_cast<size_t>(a)];
+    const std::string nb = size(blocks), width = std::to_string(column_block);
+    std::string decode = decode_outer("block / " + nb);
+    std::string text = "  for (int64_t block = begin; block < end; ++block) {\n";
+    text += "    const int64_t j0 = block % " + nb + " * " + width + ";\n";
+    text += "    const int64_t nj = " + n + " - j0 < " + width + " ? " + n + " - j0 : " + width + ";\n";
+    text += decode + head_ + rows_ + "  }\n";
+    add_function(text);
+  }
+
+  // Updates ----------------------------------------------------------------------------------------------
+
+  void print_update() {
+    const Store& store = nest_.stores[0];
+    std::string indent = "  ";
+    std::vector<int> axes;
+    for (int a : store.axes) {
+      if (a >= 0) axes.push_back(a);
+    }
+    for (int a : axes) {
+      const std::string i = "i" + std::to_string(a);
+      axis_text_[a] = i;
+      line(indent, "for (int64_t " + i + " = 0; " + i + " < " + extent(a) + "; ++" + i + ") {");
+      indent += "  ";
+    }
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (reachable_[static_cast<size_t>(id)] && graph_.node(id).op != Op::constant) print_value(indent, id);
+    }
+    std::vector<int32_t> target;
+    for (const Expr& e : store.target) target.push_back(e.id());
+    const std::string at = "b" + std::to_string(store.buffer) + "[" + indexed_offset(store.buffer, target) + "]";
+    const Dtype dtype = nest_.buffers[static_cast<size_t>(store.buffer)].layout->type->dtype;
+    line(indent, at + " = " + combined(store.combine, dtype, at, value(store.value.id())) + ";");
+    for (size_t i = axes.size(); i-- > 0;) line(std::string(2 + 2 * i, ' '), "}");
+    result_.sizes[0] = 1;
+    add_function("  (void)begin, (void)end;\n" + head_ + rows_);
+  }
+
+  // Functions --------------------------------------------------------------------------------------------
+
+  void add_function(const std::string& body) {
+    std::string text = "static int32_t wg_loop(const wg_context* context, const void* arguments, int64_t begin, int64_t end) {\n";
+    text += "  const wg_arguments* given = (const wg_arguments*)arguments;\n  const int64_t* sizes = given->sizes;\n";
+    text += "  if (*context->interrupt) return 1;\n";
+    for (int b : used_buffers_) {
+      const NestBuffer& buffer = nest_.buffers[static_cast<size_t>(b)];
+      const std::string type = memory_type(buffer.layout->type->dtype), k = std::to_string(b);
+      text += "  " + std::string(buffer.written ? "" : "const ") + type + "* b" + k + " = (" + type + "*)given->buffers[" + k + "];\n";
+    }
+    for (size_t s : used_sizes_) text += "  const int64_t n" + std::to_string(s) + " = sizes[" + std::to_string(s) + "];\n";
+    if (used_sizes_.empty()) text += "  (void)sizes;\n";
+    functions_ += text + body + "  return 0;\n}\n\n";
+  }
+
+  static std::string entry() {
+    return "int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {\n"
+           "  const wg_arguments arguments = {buffers, sizes, scalars};\n"
+           "  if (sizes[0] <= sizes[1]) return wg_loop(context, &arguments, 0, sizes[0]);\n"
+           "  return context->parallel_for(context, wg_loop, &arguments, sizes[0], sizes[1]);\n"
+           "}\n";
+  }
+
+  const Nest& nest_;
+  const Graph& graph_;
+  const Schedule& schedule_;
+  std::vector<bool> reachable_;
+  Accesses accesses_;
+  std::vector<int64_t> extents_;
+  uint64_t dropped_ = 0, outer_ = 0, inner_axes_ = 0;
+  std::vector<int> depth_;
+  int deepest_ = 0;
+  KernelText result_;
+  std::string functions_, head_, rows_;
+  std::set<std::string> prelude_;
+  std::vector<size_t> used_sizes_;
+  std::set<int> used_buffers_, loaded_;
+  std::map<int, std::string> extent_names_;
+  std::map<int, std::string> axis_text_;
+  std::map<int32_t, std::string> integer_names_;
+  std::map<std::vector<int64_t>, int> pointers_;
+  std::map<int32_t, bool> cached_;   // node -> already in scratch
+};
+
+}  // namespace
+
+KernelText print_kernel(const Nest& nest, const Schedule& schedule) { return Printer(nest, schedule).print(); }
+
+}  // namespace wengert::compile

@@ -1,0 +1,251 @@
+// The plain evaluator of the loop vocabulary. Written to be obviously right, not fast.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "wengert/compile/integers.hpp"
+#include "wengert/compile/nest.hpp"
+
+namespace wengert::compile {
+namespace {
+
+using loops::Combine;
+using loops::Graph;
+using loops::Node;
+using loops::Op;
+using Real = long double;
+
+/// A scalar: `real` for floats, `integer` for integers and bool.
+struct Value {
+  Real real = 0;
+  int64_t integer = 0;
+};
+
+class Runner {
+ public:
+  Runner(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments)
+      : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments),
+        index_(static_cast<size_t>(graph_.axis_count())) {}
+
+  void run(const Store& store) {
+    std::vector<int> axes;
+    for (int axis : store.axes) {
+      if (axis >= 0) axes.push_back(axis);
+    }
+    loop(axes, 0, [&] { write(store); });
+  }
+
+ private:
+  template <class F>
+  void loop(std::span<const int> axes, size_t depth, const F& f) {
+    if (depth == axes.size()) return f();
+    int64_t& i = index_[static_cast<size_t>(axes[depth])];
+    for (i = 0; i < graph_.extent(axes[depth]); ++i) loop(axes, depth + 1, f);
+  }
+
+  void write(const Store& store) {
+    const Layout& layout = *nest_.buffers[static_cast<size_t>(store.buffer)].layout;
+    int64_t offset = 0;
+    if (store.target.empty()) {
+      for (size_t d = 0; d < store.axes.size(); ++d) {
+        if (store.axes[d] >= 0) offset += layout.strides[d] * index_[static_cast<size_t>(store.axes[d])];
+      }
+    } else {
+      for (size_t d = 0; d < store.target.size(); ++d) {
+        offset += layout.strides[d] * evaluate(store.target[d].id()).integer;
+      }
+    }
+    const Dtype dtype = layout.type->dtype;
+    std::byte* at = address(store.buffer, offset, dtype);
+    Value value = evaluate(store.value.id());
+    if (store.combine != Combine::set) value = combine(store.combine, read(at, dtype), value, dtype);
+    put(at, dtype, value);
+  }
+
+  std::byte* address(int64_t buffer, int64_t offset, Dtype dtype) const {
+    return static_cast<std::byte*>(buffers_[static_cast<size_t>(buffer)]) + offset * itemsize(dtype);
+  }
+
+  template <class T>
+  static T get(const std::byte* at) {
+    T v;
+    std::memcpy(&v, at, sizeof v);
+    return v;
+  }
+
+  static Value read(const std::byte* at, Dtype dtype) {
+    switch (dtype) {
+      case Dtype::bool_:
+      case Dtype::uint8: return {0, get<uint8_t>(at)};
+      case Dtype::int32: return {0, get<int32_t>(at)};
+      case Dtype::int64: return {0, get<int64_t>(at)};
+      case Dtype::float32: return {get<float>(at), 0};
+      default: return {get<double>(at), 0};
+    }
+  }
+
+  static void put(std::byte* at, Dtype dtype, Value v) {
+    auto set = [&](auto x) { std::memcpy(at, &x, sizeof x); };
+    switch (dtype) {
+      case Dtype::bool_:
+      case Dtype::uint8: return set(static_cast<uint8_t>(v.integer));
+      case Dtype::int32: return set(static_cast<int32_t>(v.integer));
+      case Dtype::int64: return set(v.integer);
+      case Dtype::float32: return set(static_cast<float>(v.real));
+      default: return set(static_cast<double>(v.real));
+    }
+  }
+
+  static Value wrap(Value v, Dtype dtype) {
+    if (dtype == Dtype::uint8) v.integer = static_cast<uint8_t>(v.integer);
+    if (dtype == Dtype::uint32) v.integer = static_cast<uint32_t>(v.integer);
+    if (dtype == Dtype::int32) v.integer = static_cast<int32_t>(v.integer);
+    return v;
+  }
+
+  static Value combine(Combine kind, Value a, Value b, Dtype dtype) {
+    const bool real = is_floating(dtype);
+    switch (kind) {
+      case Combine::sum: return wrap({a.real + b.real, add_wrapping(a.integer, b.integer)}, dtype);
+      case Combine::prod: return wrap({a.real * b.real, multiply_wrapping(a.integer, b.integer)}, dtype);
+      case Combine::max:
+        if (real) return {std::isnan(a.real) || a.real > b.real ? a.real : b.real, 0};
+        return {0, std::max(a.integer, b.integer)};
+      case Combine::min:
+        if (real) return {std::isnan(a.real) || a.real < b.real ? a.real : b.real, 0};
+        return {0, std::min(a.integer, b.integer)};
+      case Combine::any: return {0, a.integer | b.integer};
+      case Combine::all: return {0, a.integer & b.integer};
+      case Combine::set: return b;
+    }
+    return b;
+  }
+
+  static Value identity(Combine kind, Dtype dtype) {
+    switch (kind) {
+      case Combine::prod: return {1, 1};
+      case Combine::all: return {0, 1};
+      case Combine::max: return {-std::numeric_limits<Real>::infinity(), lowest_integer(dtype)};
+      case Combine::min: return {std::numeric_limits<Real>::infinity(), highest_integer(dtype)};
+      default: return {};
+    }
+  }
+
+  Value reduce(const Node& n) {
+    std::vector<int> axes;
+    for (int axis = 0; axis < graph_.axis_count(); ++axis) {
+      if (n.bound >> axis & 1) axes.push_back(axis);
+    }
+    std::vector<int64_t> saved;
+    for (int axis : axes) saved.push_back(index_[static_cast<size_t>(axis)]);
+    Value total = identity(n.combine, n.dtype);
+    loop(axes, 0, [&] { total = combine(n.combine, total, evaluate(graph_.child(n, 0)), n.dtype); });
+    for (size_t i = 0; i < axes.size(); ++i) index_[static_cast<size_t>(axes[i])] = saved[i];
+    return total;
+  }
+
+  Value load(const Node& n) {
+    const Layout& layout = *nest_.buffers[static_cast<size_t>(n.integer)].layout;
+    int64_t offset = 0;
+    for (int d = 0; d < n.child_count; ++d) {
+      offset += layout.strides[static_cast<size_t>(d)] * evaluate(graph_.child(n, d)).integer;
+    }
+    return read(address(n.integer, offset, layout.type->dtype), layout.type->dtype);
+  }
+
+  static Value convert(Value v, Dtype from, Dtype to) {
+    if (is_bool(to)) return {0, is_floating(from) ? v.real != 0 : v.integer != 0};
+    if (is_floating(to)) {
+      const Real x = is_floating(from) ? v.real : static_cast<Real>(v.integer);
+      return {to == Dtype::float32 ? static_cast<Real>(static_cast<float>(x)) : static_cast<Real>(static_cast<double>(x)), 0};
+    }
+    return wrap({0, is_floating(from) ? truncate_to_integer(static_cast<double>(v.real), to) : v.integer}, to);
+  }
+
+  Value call_math(const Node& n) {
+    const auto& function = loops::math_functions()[static_cast<size_t>(n.integer)];
+    Value in[4];
+    for (int i = 0; i < n.child_count; ++i) in[i] = evaluate(graph_.child(n, i));
+    if (function.evaluate) {
+      Real x[4];
+      for (int i = 0; i < n.child_count; ++i) x[i] = in[i].real;
+      if (is_floating(n.dtype)) return {function.evaluate(x), 0};
+    }
+    if (function.name == "random_bits") {
+      return {0, random_bits(static_cast<uint32_t>(in[0].integer), static_cast<uint32_t>(in[1].integer),
+                             static_cast<uint64_t>(in[2].integer))};
+    }
+    if (function.name == "uniform") return {static_cast<Real>(in[0].integer >> 8) * 0x1p-24L, 0};
+    if (function.name == "pow") return wrap({0, power(in[0].integer, in[1].integer)}, n.dtype);
+    if (function.name == "sign") return {0, (in[0].integer > 0) - (in[0].integer < 0)};
+    if (function.name == "erfinv") return {inverse_erf(in[0].real), 0};
+    return {};
+  }
+
+  Value evaluate(int32_t id) {
+    const Node& n = graph_.node(id);
+    auto child = [&](int i) { return evaluate(graph_.child(n, i)); };
+    auto child_is_real = [&](int i) { return is_floating(graph_.node(graph_.child(n, i)).dtype); };
+    switch (n.op) {
+      case Op::constant:
+        return is_floating(n.dtype) ? Value{n.dtype == Dtype::float32 ? static_cast<Real>(static_cast<float>(n.number))
+                                                                      : static_cast<Real>(n.number), 0}
+                                    : Value{0, n.integer};
+      case Op::argument: return {0, arguments_[static_cast<size_t>(n.integer)]};
+      case Op::axis: return {0, index_[static_cast<size_t>(n.integer)]};
+      case Op::load: return load(n);
+      case Op::reduce: return reduce(n);
+      case Op::math: return call_math(n);
+      case Op::convert: return convert(child(0), graph_.node(graph_.child(n, 0)).dtype, n.dtype);
+      case Op::select: return child(0).integer ? child(1) : child(2);
+      case Op::logical_not: return {0, !child(0).integer};
+      case Op::neg: { const Value a = child(0); return wrap({-a.real, negate_wrapping(a.integer)}, n.dtype); }
+      case Op::abs: {
+        const Value a = child(0);
+        return wrap({std::fabs(a.real), a.integer < 0 ? negate_wrapping(a.integer) : a.integer}, n.dtype);
+      }
+      case Op::sqrt: return {std::sqrt(child(0).real), 0};
+      case Op::floor: return {std::floor(child(0).real), 0};
+      case Op::round: return {std::nearbyint(child(0).real), 0};
+      default: break;
+    }
+    const Value a = child(0), b = child(1);
+    switch (n.op) {
+      case Op::add: return combine(Combine::sum, a, b, n.dtype);
+      case Op::mul: return combine(Combine::prod, a, b, n.dtype);
+      case Op::sub: return wrap({a.real - b.real, subtract_wrapping(a.integer, b.integer)}, n.dtype);
+      case Op::div: return {a.real / b.real, 0};
+      case Op::max: return combine(Combine::max, a, b, n.dtype);
+      case Op::min: return combine(Combine::min, a, b, n.dtype);
+      case Op::floordiv:
+        if (is_floating(n.dtype)) return {std::floor(a.real / b.real), 0};
+        return wrap({0, floor_divide(a.integer, b.integer)}, n.dtype);
+      case Op::mod: {
+        if (!is_floating(n.dtype)) return wrap({0, floor_modulo(a.integer, b.integer)}, n.dtype);
+        return {a.real - std::floor(a.real / b.real) * b.real, 0};
+      }
+      case Op::eq: return {0, child_is_real(0) ? a.real == b.real : a.integer == b.integer};
+      case Op::ne: return {0, child_is_real(0) ? a.real != b.real : a.integer != b.integer};
+      case Op::lt: return {0, child_is_real(0) ? a.real < b.real : a.integer < b.integer};
+      case Op::le: return {0, child_is_real(0) ? a.real <= b.real : a.integer <= b.integer};
+      case Op::logical_and: return {0, a.integer && b.integer};
+      case Op::logical_or: return {0, a.integer || b.integer};
+      default: return {};
+    }
+  }
+
+  const Nest& nest_;
+  const Graph& graph_;
+  std::span<void* const> buffers_;
+  std::span<const int64_t> arguments_;
+  std::vector<int64_t> index_;
+};
+
+}  // namespace
+
+void run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments) {
+  Runner runner(nest, buffers, arguments);
+  for (const Store& store : nest.stores) runner.run(store);
+}
+
+}  // namespace wengert::compile

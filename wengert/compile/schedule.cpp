@@ -1,0 +1,258 @@
+#include "wengert/compile/schedule.hpp"
+
+#include <algorithm>
+
+namespace wengert::compile {
+namespace {
+
+using loops::Graph;
+using loops::Node;
+using loops::Op;
+
+constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
+
+/// What a schedule is decided from.
+struct Survey {
+  std::vector<bool> reachable;
+  Accesses accesses;
+  std::vector<int32_t> reductions;     // node ids, inner ones first
+  std::vector<int> domain;             // outermost first, in the memory order of the widest store
+  std::vector<int64_t> extents;        // by axis, joined axes multiplied in
+};
+
+Survey survey(const Nest& nest) {
+  Survey s;
+  s.reachable = reachable_nodes(nest);
+  s.accesses = find_accesses(nest, s.reachable);
+  for (int32_t id = 0; id < nest.graph.size(); ++id) {
+    if (s.reachable[static_cast<size_t>(id)] && nest.graph.node(id).op == Op::reduce) s.reductions.push_back(id);
+  }
+  for (int a = 0; a < nest.graph.axis_count(); ++a) s.extents.push_back(nest.graph.extent(a));
+  const auto width = [](const Store& store) {
+    return std::count_if(store.axes.begin(), store.axes.end(), [](int a) { return a >= 0; });
+  };
+  const Store& widest = *std::max_element(nest.stores.begin(), nest.stores.end(), [&](const Store& a, const Store& b) {
+    return width(a) < width(b);
+  });
+  const Layout& layout = *nest.buffers[static_cast<size_t>(widest.buffer)].layout;
+  for (size_t i = 0; i < widest.axes.size(); ++i) {
+    const int axis = widest.axes[layout.order[i]];
+    if (axis >= 0) s.domain.push_back(axis);
+  }
+  return s;
+}
+
+/// Whether loops over a and then b can be one loop over b of both lengths.
+bool can_join(const Nest& nest, const Survey& s, int a, int b) {
+  if (s.accesses.indexed & (bit(a) | bit(b))) return false;
+  const auto steps = [&](const Affine& f) {
+    return f.stride[static_cast<size_t>(a)] == f.stride[static_cast<size_t>(b)] * s.extents[static_cast<size_t>(b)];
+  };
+  for (const auto& load : s.accesses.loads) {
+    if (load && !steps(*load)) return false;
+  }
+  for (const Affine& store : s.accesses.stores) {
+    if (!steps(store)) return false;
+  }
+  for (int32_t id : s.reductions) {
+    const uint64_t bound = nest.graph.node(id).bound;
+    if (((bound & bit(a)) != 0) != ((bound & bit(b)) != 0)) return false;
+  }
+  for (const Store& store : nest.stores) {
+    const auto has = [&](int axis) { return std::find(store.axes.begin(), store.axes.end(), axis) != store.axes.end(); };
+    if (has(a) != has(b)) return false;
+  }
+  return true;
+}
+
+void join_axes(const Nest& nest, Survey& s, std::vector<int>& axes, Schedule& schedule) {
+  for (size_t i = axes.size(); i-- > 1;) {
+    const int a = axes[i - 1], b = axes[i];
+    if (!can_join(nest, s, a, b)) continue;
+    schedule.joined.emplace_back(a, b);
+    s.extents[static_cast<size_t>(b)] *= s.extents[static_cast<size_t>(a)];
+    // What steps through b now steps through a as well; a's strides are done with.
+    for (auto& load : s.accesses.loads) {
+      if (load) load->stride[static_cast<size_t>(a)] = 0;
+    }
+    for (Affine& store : s.accesses.stores) store.stride[static_cast<size_t>(a)] = 0;
+    axes.erase(axes.begin() + static_cast<int64_t>(i) - 1);
+  }
+}
+
+std::vector<int> reduction_only_axes(const Nest& nest, const Survey& s) {
+  uint64_t bound = 0, domain = 0;
+  for (int32_t id : s.reductions) bound |= nest.graph.node(id).bound;
+  for (int a : s.domain) domain |= bit(a);
+  std::vector<int> axes;
+  for (int a = 0; a < nest.graph.axis_count(); ++a) {
+    if ((bound & ~domain) & bit(a)) axes.push_back(a);
+  }
+  return axes;
+}
+
+/// Loads under a node whose stride along any axis of `axes` is 1.
+int count_unit_loads(const Nest& nest, const Survey& s, int32_t root, uint64_t axes) {
+  std::vector<int32_t> stack{root};
+  std::vector<bool> seen(static_cast<size_t>(nest.graph.size()));
+  int count = 0;
+  while (!stack.empty()) {
+    const int32_t id = stack.back();
+    stack.pop_back();
+    if (seen[static_cast<size_t>(id)]) continue;
+    seen[static_cast<size_t>(id)] = true;
+    const Node& n = nest.graph.node(id);
+    if (n.op == Op::load && s.accesses.loads[static_cast<size_t>(id)]) {
+      for (int a = 0; a < nest.graph.axis_count(); ++a) {
+        if ((axes & bit(a)) && std::abs(s.accesses.loads[static_cast<size_t>(id)]->stride[static_cast<size_t>(a)]) == 1) ++count;
+      }
+      continue;
+    }
+    for (int32_t c : nest.graph.children(n)) stack.push_back(c);
+  }
+  return count;
+}
+
+/// A reduction inside another one that depends on the other's index would run again and again.
+int32_t find_nested(const Nest& nest, const Survey& s) {
+  for (int32_t outer : s.reductions) {
+    std::vector<int32_t> stack{nest.graph.child(nest.graph.node(outer), 0)};
+    std::vector<bool> seen(static_cast<size_t>(nest.graph.size()));
+    while (!stack.empty()) {
+      const int32_t id = stack.back();
+      stack.pop_back();
+      if (seen[static_cast<size_t>(id)]) continue;
+      seen[static_cast<size_t>(id)] = true;
+      const Node& n = nest.graph.node(id);
+      if (n.op == Op::reduce && (n.free & nest.graph.node(outer).bound)) return id;
+      for (int32_t c : nest.graph.children(n)) stack.push_back(c);
+    }
+  }
+  return -1;
+}
+
+int32_t find_inside(const Nest& nest, int32_t outer) {
+  std::vector<int32_t> stack{nest.graph.child(nest.graph.node(outer), 0)};
+  while (!stack.empty()) {
+    const int32_t id = stack.back();
+    stack.pop_back();
+    if (nest.graph.node(id).op == Op::reduce) return id;
+    for (int32_t c : nest.graph.children(nest.graph.node(id))) stack.push_back(c);
+  }
+  return -1;
+}
+
+/// Lanes along the innermost output axis need every reduction to depend on it, and none inside another.
+int32_t find_misplaced_in_columns(const Nest& nest, const Survey& s, int inner) {
+  uint64_t domain = 0;
+  for (int a : s.domain) domain |= bit(a);
+  for (int32_t id : s.reductions) {
+    if (const int32_t inside = find_inside(nest, id); inside >= 0) return inside;
+    const Node& n = nest.graph.node(id);
+    if (!(n.free & bit(inner)) || (n.bound & domain)) return id;
+  }
+  return -1;
+}
+
+/// A row is computed once for every index of the outer axes: a reduction that depends on fewer of them, or that
+/// runs over one of them, would be computed more than once.
+int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule& schedule) {
+  constexpr int64_t long_row = 1 << 16;
+  uint64_t outer = 0, wide_outer = 0;
+  for (int a : schedule.outer) {
+    outer |= bit(a);
+    if (s.extents[static_cast<size_t>(a)] != 1) wide_outer |= bit(a);
+  }
+  for (int32_t id : s.reductions) {
+    const Node& n = nest.graph.node(id);
+    if (n.bound & outer) return id;
+    uint64_t free = n.free;
+    for (const auto& [dropped, kept] : schedule.joined) {
+      if (free & bit(dropped)) free |= bit(kept);
+    }
+    if (wide_outer & ~free) return id;
+    if (schedule.outer.empty() && schedule.inner >= 0 && s.extents[static_cast<size_t>(schedule.inner)] > long_row) return id;
+  }
+  return -1;
+}
+
+}  // namespace
+
+std::vector<bool> reachable_nodes(const Nest& nest) {
+  std::vector<bool> reachable(static_cast<size_t>(nest.graph.size()));
+  std::vector<int32_t> stack;
+  for (const Store& store : nest.stores) {
+    stack.push_back(store.value.id());
+    for (const Expr& e : store.target) stack.push_back(e.id());
+  }
+  while (!stack.empty()) {
+    const int32_t id = stack.back();
+    stack.pop_back();
+    if (reachable[static_cast<size_t>(id)]) continue;
+    reachable[static_cast<size_t>(id)] = true;
+    const Node& n = nest.graph.node(id);
+    if (n.op == Op::load &&
+        affine_offset(nest.graph, nest.graph.children(n), *nest.buffers[static_cast<size_t>(n.integer)].layout)) {
+      continue;
+    }
+    for (int32_t c : nest.graph.children(n)) stack.push_back(c);
+  }
+  return reachable;
+}
+
+Accesses find_accesses(const Nest& nest, const std::vector<bool>& reachable) {
+  Accesses accesses;
+  accesses.loads.resize(static_cast<size_t>(nest.graph.size()));
+  for (int32_t id = 0; id < nest.graph.size(); ++id) {
+    if (!reachable[static_cast<size_t>(id)]) continue;
+    const Node& n = nest.graph.node(id);
+    if (n.op == Op::axis) accesses.indexed |= bit(static_cast<int>(n.integer));
+    if (n.op == Op::load) {
+      accesses.loads[static_cast<size_t>(id)] =
+          affine_offset(nest.graph, nest.graph.children(n), *nest.buffers[static_cast<size_t>(n.integer)].layout);
+    }
+  }
+  for (const Store& store : nest.stores) {
+    Affine offset;
+    const Layout& layout = *nest.buffers[static_cast<size_t>(store.buffer)].layout;
+    for (size_t d = 0; d < store.axes.size() && store.target.empty(); ++d) {
+      if (store.axes[d] >= 0) offset.stride[static_cast<size_t>(store.axes[d])] += layout.strides[d];
+    }
+    accesses.stores.push_back(offset);
+  }
+  return accesses;
+}
+
+bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced) {
+  Survey s = survey(nest);
+  misplaced = find_nested(nest, s);
+  if (misplaced >= 0) return false;
+  join_axes(nest, s, s.domain, schedule);
+  std::vector<int> reduction_axes = reduction_only_axes(nest, s);
+  join_axes(nest, s, reduction_axes, schedule);
+
+  schedule.outer = s.domain;
+  schedule.inner = s.domain.empty() ? -1 : s.domain.back();
+  int along_inner = 0, along_bound = 0;
+  bool depends = false;
+  for (int32_t id : s.reductions) {
+    const Node& n = nest.graph.node(id);
+    if (schedule.inner < 0 || !(n.free & bit(schedule.inner))) continue;
+    depends = true;
+    along_inner += count_unit_loads(nest, s, id, bit(schedule.inner));
+    along_bound += count_unit_loads(nest, s, id, n.bound);
+  }
+  if (depends && along_bound <= along_inner) {
+    schedule.kind = Schedule::columns;
+    schedule.outer.pop_back();
+    misplaced = find_misplaced_in_columns(nest, s, schedule.inner);
+    return misplaced < 0;
+  }
+  schedule.kind = Schedule::rows;
+  if (depends) schedule.inner = -1;
+  else if (schedule.inner >= 0) schedule.outer.pop_back();
+  misplaced = find_misplaced_in_rows(nest, s, schedule);
+  return misplaced < 0;
+}
+
+}  // namespace wengert::compile

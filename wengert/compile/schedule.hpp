@@ -1,0 +1,47 @@
+// Schedule: the order of a nest's loops, and which of them are vectorized, joined and run in parallel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "wengert/compile/nest.hpp"
+
+namespace wengert::compile {
+
+struct Schedule {
+  enum Kind : uint8_t {
+    rows,      // for every index of the outer axes: reductions over rows, then one loop along the row
+    columns,   // reductions whose vector lanes run along the innermost axis of the output
+    update,    // one loop nest in order, every target read and written
+  };
+  Kind kind = rows;
+  std::vector<int> outer;    // axes of the outer loops, outermost first; run in parallel
+  int inner = -1;            // the axis along which elements are stored; -1: none
+  // Axes joined into others: `first` runs over the product of both lengths and is no loop of its own.
+  std::vector<std::pair<int, int>> joined;   // (dropped axis, axis that takes its length)
+};
+
+/// The schedule of a nest. When a reduction stands where it would be computed again and again, returns false and
+/// puts its node in `misplaced`: its value needs memory of its own.
+bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced);
+
+/// Loads and stores of a nest as linear functions of loop indices, by node id (stores: by position).
+struct Accesses {
+  std::vector<std::optional<Affine>> loads;   // by node id
+  std::vector<Affine> stores;                 // by position; updates: empty
+  uint64_t indexed = 0;                       // axes whose index itself is a value
+};
+Accesses find_accesses(const Nest& nest, const std::vector<bool>& reachable);
+std::vector<bool> reachable_nodes(const Nest& nest);
+
+/// The C text of a nest, and the sizes that it reads besides the buffers.
+struct KernelText {
+  std::string text;
+  std::vector<int64_t> sizes;
+  std::vector<std::pair<int, int>> runtime_sizes;  // (position in sizes, runtime parameter)
+  int64_t work = 0;                                // of one parallel iteration, in additions
+};
+KernelText print_kernel(const Nest& nest, const Schedule& schedule);
+
+}  // namespace wengert::compile
