@@ -1,0 +1,22 @@
+// The eager executor: looks the plan of an operation up and launches it.
+#pragma once
+
+#include "wengert/trace/interpreter.hpp"
+
+namespace wengert::cpu {
+
+/// Number of plans derived since the process started; for tests.
+int64_t plan_count();
+
+/// Runs every operation one equation at a time in plain C++ on the calling thread: the oracle of the tests.
+class OracleScope {
+ public:
+  OracleScope();
+  ~OracleScope();
+  OracleScope(const OracleScope&) = delete;
+
+ private:
+  bool saved_;
+};
+
+}  // namespace wengert::cpu
