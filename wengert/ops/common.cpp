@@ -1,0 +1,128 @@
+#include "wengert/ops/common.hpp"
+
+#include <algorithm>
+
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/shape.hpp"
+
+namespace wengert {
+namespace {
+
+void want_equal(const Avals& in) {
+  for (int i = 1; i < in.size(); ++i) {
+    want(in[i].dtype == in[0].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
+    want(in[i].shape == in[0].shape, in, ErrorKind::shape, "shape-equal", "equal shapes; broadcast_to() first");
+  }
+}
+
+Types result(const Avals& in, Dtype dtype) {
+  bool weak = true;
+  for (int i = 0; i < in.size(); ++i) weak &= in[i].weak;
+  return {Type::of(dtype, in[0].shape, weak)};
+}
+
+std::string text(const Operand& x) {
+  return x.is_scalar() ? std::string(short_name(x.dtype())) + "*[]" : describe(x.array());
+}
+
+}  // namespace
+
+Types same_inexact(const Avals& in) {
+  want_equal(in);
+  want(is_inexact(in[0].dtype), in, ErrorKind::dtype, "dtype-inexact", "a floating dtype; convert with astype()");
+  return result(in, in[0].dtype);
+}
+
+Types same_numeric(const Avals& in) {
+  want_equal(in);
+  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+  return result(in, in[0].dtype);
+}
+
+Types same_type(const Avals& in) {
+  want_equal(in);
+  return result(in, in[0].dtype);
+}
+
+Types same_to_bool(const Avals& in) {
+  want_equal(in);
+  return {Type::of(Dtype::bool_, in[0].shape)};
+}
+
+Types as_operand(const Avals& in) { return {in.types[0]}; }
+
+Array to_inexact(const Operand& x) {
+  if (!x.is_scalar() && is_inexact(x.dtype())) return x.array();
+  return x.is_scalar() ? x.scalar(Dtype::float32) : convert(x, Dtype::float32);
+}
+
+Array bind_inexact(const Primitive& primitive, const Operand& x) {
+  note_call(x);
+  if (!x.is_scalar() && is_inexact(x.dtype())) return bind(primitive, x.array());
+  return bind(primitive, to_inexact(x));
+}
+
+std::pair<Array, Array> promote_and_broadcast(const char* operation, const Operand& a, const Operand& b) {
+  note_call(a);
+  const Dtype dtype = promote(a.dtype(), a.weak(), b.dtype(), b.weak());
+  const bool weak = a.weak() && b.weak();
+  Shape shape;
+  if (!broadcast_shapes(a.shape(), b.shape(), shape)) {
+    fail(ErrorKind::shape, "broadcast", operation, "a " + text(a) + ", b " + text(b),
+         "shapes that broadcast: equal lengths from the last axis on, or 1");
+  }
+  const auto ready = [&](const Operand& x) {
+    Array y = x.is_scalar() ? x.scalar(dtype) : x.dtype() == dtype ? x.array() : convert(x, dtype);
+    if (y.type().weak && !weak) y = strengthen(y);
+    return y.shape() == shape ? y : broadcast_to(y, shape);
+  };
+  return {ready(a), ready(b)};
+}
+
+Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b) {
+  note_call(a);
+  if (!a.is_scalar() && !b.is_scalar() && &a.array().type() == &b.array().type()) {
+    return bind(primitive, a.array(), b.array());
+  }
+  const CallScope scope(a);
+  const auto [x, y] = promote_and_broadcast(primitive.name, a, b);
+  return bind(primitive, x, y);
+}
+
+Array bind_broadcast_inexact(const Primitive& primitive, const Operand& a, const Operand& b) {
+  if (is_inexact(a.dtype()) && is_inexact(b.dtype())) return bind_broadcast(primitive, a, b);
+  const CallScope scope(a);
+  const Array x = is_inexact(b.dtype()) && a.is_scalar() ? a.to_array() : to_inexact(a);
+  const Array y = is_inexact(a.dtype()) && b.is_scalar() ? b.to_array() : to_inexact(b);
+  return bind_broadcast(primitive, x, y);
+}
+
+Axes normalize_axes(const char* operation, const Array& x, const Axes& axes, bool all) {
+  Axes result;
+  if (axes.empty() && all) {
+    for (int i = 0; i < x.rank(); ++i) result.push_back(i);
+    return result;
+  }
+  for (int64_t axis : axes) result.push_back(normalize_axis(operation, x, axis));
+  std::sort(result.begin(), result.end());
+  if (std::adjacent_find(result.begin(), result.end()) != result.end()) {
+    fail(ErrorKind::shape, "axis-repeated", operation, "x " + describe(x) + ", axes " + to_string(Param(axes)),
+         "each axis once");
+  }
+  return result;
+}
+
+int64_t normalize_axis(const char* operation, const Array& x, int64_t axis) {
+  const int64_t rank = x.rank();
+  if (axis < -rank || axis >= rank) {
+    fail(ErrorKind::shape, "axis-range", operation, "x " + describe(x) + ", axis " + std::to_string(axis),
+         rank == 0 ? "an array with axes; x has none" : "an axis from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got, const std::string& wanted) {
+  throw Error(kind, id, operation + ": " + got + ": wanted " + wanted + call_site());
+}
+
+}  // namespace wengert

@@ -1,0 +1,73 @@
+// Operand: what public functions take. Converts from an array or a plain number, and remembers where it was written,
+// so that an error knows the caller's line.
+#pragma once
+
+#include <source_location>
+#include <type_traits>
+
+#include "wengert/array/array.hpp"
+#include "wengert/trace/interpreter.hpp"
+
+namespace wengert {
+
+class Operand {
+ public:
+  Operand(const Array& x, std::source_location where = std::source_location::current()) : array_(&x), where_(where) {}
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Operand(T value, std::source_location where = std::source_location::current()) : where_(where) {
+    if constexpr (std::is_same_v<T, bool>) { kind_ = Dtype::bool_; integer_ = value; }
+    else if constexpr (std::is_integral_v<T>) { kind_ = Dtype::int64; integer_ = static_cast<int64_t>(value); }
+    else { kind_ = Dtype::float32; number_ = static_cast<double>(value); }
+  }
+
+  /// Whether a plain number was given: it is weak, and takes the other operand's dtype.
+  bool is_scalar() const { return array_ == nullptr; }
+  const Array& array() const { return *array_; }
+  const std::source_location& where() const { return where_; }
+  bool weak() const { return is_scalar() || array_->type().weak; }
+  /// bool, int64 or float32 for numbers.
+  Dtype dtype() const { return is_scalar() ? kind_ : array_->dtype(); }
+  Shape shape() const { return is_scalar() ? Shape{} : array_->shape(); }
+
+  /// The operand as an array of its own dtype; a number gives a weak array of rank 0.
+  Array to_array() const { return is_scalar() ? scalar(kind_) : *array_; }
+  /// A number as an array of rank 0.
+  Array scalar(Dtype dtype) const {
+    const bool weak = dtype == kind_;
+    return kind_ == Dtype::float32 ? detail::scalar(number_, dtype, weak) : detail::scalar(integer_, dtype, weak);
+  }
+
+ private:
+  const Array* array_ = nullptr;
+  Dtype kind_ = Dtype::float32;
+  union {
+    double number_ = 0;
+    int64_t integer_;
+  };
+  std::source_location where_;
+};
+
+/// Notes the user's line for errors; the outermost public function wins.
+inline void note_call(const Operand& x) {
+  Thread& state = thread();
+  if (state.depth == 0) state.where = x.where();
+}
+
+/// For public functions that call others: errors inside still name the user's line.
+class CallScope {
+ public:
+  explicit CallScope(const Operand& x) : state_(thread()) {
+    if (state_.depth++ == 0) state_.where = x.where();
+  }
+  explicit CallScope(std::source_location where) : state_(thread()) {
+    if (state_.depth++ == 0) state_.where = where;
+  }
+  ~CallScope() { --state_.depth; }
+  CallScope(const CallScope&) = delete;
+
+ private:
+  Thread& state_;
+};
+
+}  // namespace wengert
