@@ -1,0 +1,7 @@
+// Everything a user needs.
+#pragma once
+
+#include "wengert/array/array.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/reduce.hpp"
+#include "wengert/ops/shape.hpp"
