@@ -1,13 +1,14 @@
 # The commands of this repository. Each one first installs what is missing; tools/setup.sh says what and why.
 #
-#   make demo         train a convolutional network on Fashion-MNIST and write out/fashion-mnist/
-#   make test         build everything and run every test
-#   make build        build the library, the tools, the examples and the tests
-#   make sanitize     the tests under the address and undefined-behaviour sanitizers
-#   make bench        build and run the benchmarks
-#   make bench-peers  install the peers (PyTorch) and compare with them
-#   make format       format all C and C++ sources
-#   make clean        remove what was built; the virtual environment and the packages stay
+#   make demo              train a convolutional network on Fashion-MNIST and write out/fashion-mnist/
+#   make test              build everything and run every test
+#   make build             build the library, the tools, the examples and the tests
+#   make sanitize          the tests under the address and undefined-behaviour sanitizers
+#   make sanitize-threads  the same under the thread sanitizer
+#   make bench             build and run the benchmarks
+#   make bench-peers       install the peers (PyTorch) and compare with them
+#   make format            format all C and C++ sources
+#   make clean             remove what was built; the virtual environment and the packages stay
 
 # Debian's own tools, whatever else comes first on the caller's PATH or is set for other tools there.
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ python := .venv/bin/python3
 python_tools := .venv/requirements.txt
 
 .NOTPARALLEL:
-.PHONY: demo test build sanitize bench bench-peers format clean packages
+.PHONY: demo test build sanitize sanitize-threads bench bench-peers format clean packages
 
 demo: build/build.ninja
 	cmake --build build --parallel $(JOBS) --target cnn
@@ -31,9 +32,12 @@ test: build $(python_tools)
 build: build/build.ninja
 	cmake --build build --parallel $(JOBS)
 
-sanitize: build-sanitize/build.ninja $(python_tools)
-	cmake --build build-sanitize --parallel $(JOBS)
-	ctest --test-dir build-sanitize --parallel $(JOBS) --output-on-failure --no-tests=error
+sanitize: build-sanitize.tested
+sanitize-threads: build-thread-sanitizer.tested
+
+%.tested: %/build.ninja $(python_tools)
+	cmake --build $* --parallel $(JOBS)
+	ctest --test-dir $* --parallel $(JOBS) --output-on-failure --no-tests=error
 
 bench: build/build.ninja
 	cmake --build build --parallel $(JOBS) --target benchmarks
