@@ -2,6 +2,8 @@
 #pragma once
 
 #include "wengert/array/array.hpp"
+#include "wengert/ops/conv.hpp"
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/pool.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
