@@ -380,6 +380,21 @@ TEST_P(EachCompiler, prepares_several_texts_at_once) {
   prepare_kernels({});
 }
 
+TEST(Kernels, what_clang_itself_gives_up_on_is_an_error_and_no_end) {
+  ScopedCompiler chosen(CompilerChoice::plugin);
+  // LLVM ends the process for the first (a fatal error) and for the second (an assembler's error).
+  for (const std::string& text :
+       {kernel_of("register uint64_t frame __asm__(\"rbp\");", "  return (int32_t)frame;"),
+        kernel_of("", "  __asm__ volatile(\"no such instruction\");\n  return 0;")}) {
+    const Error error = error_of([&] { find_kernel(text); });
+    EXPECT_EQ(error.kind(), ErrorKind::compiler);
+    EXPECT_EQ(error.id(), "compiler-failed");
+    EXPECT_NE(std::string(error.what()).find("find_kernel: clang 19."), std::string::npos)
+        << error.what();
+  }
+  EXPECT_TRUE(computes_scaling(find_kernel(scaling_kernel(340)), 340));
+}
+
 TEST(Kernels, none_gives_nothing_until_a_compiler_is_chosen) {
   ScopedCompiler chosen(CompilerChoice::none);
   const int64_t before = kernel_statistics().missing;
@@ -531,6 +546,17 @@ TEST(KernelProcesses, without_any_compiler_one_warning_names_the_cure) {
   ASSERT_NE(warning, std::string::npos) << report.output;
   EXPECT_EQ(report.output.find("wengert:", warning + 1), std::string::npos) << report.output;
   EXPECT_NE(report.output.find("install gcc or clang"), std::string::npos) << report.output;
+}
+
+TEST(KernelProcesses, none_in_the_environment_is_one_warning_and_looks_nowhere) {
+  const Scratch scratch;
+  const ChildReport report =
+      run_child("1 2", {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_COMPILER", "none"}});
+  expect_counts(report, {{"missing", 2}, {"clang", 0}});
+  const std::size_t warning = report.output.find("wengert: no compiler (WENGERT_COMPILER is none)");
+  ASSERT_NE(warning, std::string::npos) << report.output;
+  EXPECT_EQ(report.output.find("wengert:", warning + 1), std::string::npos) << report.output;
+  EXPECT_FALSE(fs::exists(scratch / "cache"));
 }
 
 TEST(KernelProcesses, a_broken_cc_is_passed_over) {

@@ -9,18 +9,27 @@
 #include <clang/Frontend/TextDiagnosticPrinter.h>
 #include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Config/llvm-config.h>
+#include <llvm/IR/DiagnosticHandler.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/Error.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/Support/raw_ostream.h>
-#include <llvm/Support/thread.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Target/TargetOptions.h>
 #include <llvm/TargetParser/Host.h>
+#include <llvm/Transforms/Vectorize/SLPVectorizer.h>
 
+#include <pthread.h>
+
+#include <csetjmp>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -78,19 +87,36 @@ typedef __PTRDIFF_TYPE__ ptrdiff_t;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 )";
 
-/// What -O2 leaves once its passes for large programs are gone (interprocedural constants, jump
-/// threading, constraint elimination, ...): kernels are one function with loops, and what matters
-/// is that those are inlined, hoisted and vectorized. Measured with
-/// benchmarks/compile_benchmark.cpp: a third less time than -O2, the same kernels.
+/// What -O2 becomes for kernels. Gone are the passes for large programs (interprocedural constants,
+/// jump threading, constraint elimination, ...). Short loops over lanes are unrolled after the
+/// loops are vectorized, not before, so that a vector register is filled by one instruction rather
+/// than pieced together. Measured on ten kernels in the printer's style (elementwise, row and
+/// column reductions, softmax, layer norm): 53 % of the time of -O2, and kernels that take 0.95 of
+/// theirs.
 constexpr char pass_pipeline[] =
-    "function(sroa,early-cse),"
-    "cgscc(inline,function(sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1>,"
-    "loop-mssa(licm,loop-rotate<header-duplication>,licm),"
-    "loop(loop-idiom,indvars,loop-deletion,loop-unroll-full),"
-    "sroa,gvn,loop-mssa(licm),simplifycfg)),globaldce,"
-    "function(loop-vectorize,instcombine<max-iterations=1>,simplifycfg,slp-vectorizer,vector-"
-    "combine,"
+    "function(simplifycfg,sroa,early-cse),"
+    "cgscc(inline,function(sroa,early-cse<memssa>,simplifycfg,"
+    "instcombine<max-iterations=1;no-verify-fixpoint>,"
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm,loop-rotate<header-duplication>,licm),"
+    "loop(loop-idiom,indvars,loop-deletion),dse,simplifycfg)),globaldce,"
+    "function(loop-vectorize,instcombine<max-iterations=1;no-verify-fixpoint>,simplifycfg,"
+    "loop(loop-unroll-full),sroa,early-cse<memssa>,"
+    "instcombine<max-iterations=1;no-verify-fixpoint>,wengert-slp-vectorizer,vector-combine,gvn,"
     "loop-mssa(licm),simplifycfg)";
+
+/// The vectorizer of straight-line code, which is quadratic in a block's length: 1,000 statements
+/// take it a quarter of a second. Longer blocks than this stay scalar.
+constexpr std::size_t longest_block_to_vectorize = 400;
+
+class ShortBlockSlpVectorizer : public llvm::PassInfoMixin<ShortBlockSlpVectorizer> {
+ public:
+  llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
+    for (const llvm::BasicBlock& block : function) {
+      if (block.size() > longest_block_to_vectorize) return llvm::PreservedAnalyses::all();
+    }
+    return llvm::SLPVectorizerPass().run(function, analyses);
+  }
+};
 
 struct Target {
   std::string cpu;
@@ -178,6 +204,16 @@ std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target,
   return action.takeModule();
 }
 
+/// A loop body that parallel_for gets by its address is also called directly, when there is little
+/// to do. Inlined there it would be compiled twice.
+void keep_out_of_line(llvm::Module& module) {
+  for (llvm::Function& function : module) {
+    if (!function.isDeclaration() && function.hasAddressTaken()) {
+      function.addFnAttr(llvm::Attribute::NoInline);
+    }
+  }
+}
+
 /// What making machine code needs and several kernels in turn can share; for one thread at a time.
 class CodeGenerator {
  public:
@@ -209,10 +245,14 @@ class CodeGenerator {
 
  private:
   bool optimize(llvm::Module& module, std::string* messages) {
-    llvm::PipelineTuningOptions tuning;
-    tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopInterleaving =
-        tuning.LoopUnrolling = true;
-    llvm::PassBuilder builder(machine_.get(), tuning);
+    keep_out_of_line(module);
+    llvm::PassBuilder builder(machine_.get());
+    builder.registerPipelineParsingCallback(
+        [](llvm::StringRef name, llvm::FunctionPassManager& passes, auto) {
+          if (name != "wengert-slp-vectorizer") return false;
+          passes.addPass(ShortBlockSlpVectorizer());
+          return true;
+        });
     llvm::LoopAnalysisManager loops;
     llvm::FunctionAnalysisManager functions;
     llvm::CGSCCAnalysisManager components;
@@ -260,6 +300,35 @@ class GeneratorPool {
   std::vector<std::unique_ptr<CodeGenerator>> free_;
 };
 
+/// Where the thread goes on when LLVM gives up, and what it said.
+thread_local std::jmp_buf* escape = nullptr;
+thread_local std::string* last_words = nullptr;
+
+/// LLVM ends the process when it meets something that it cannot compile. Ours leaves the compile,
+/// at the cost of the memory it held.
+void give_up(void*, const char* reason, bool) {
+  if (escape == nullptr) {  // not in a compile of ours: LLVM goes on as it would have
+    std::fprintf(stderr, "LLVM ERROR: %s\n", reason);
+    return;
+  }
+  *last_words += reason;
+  std::longjmp(*escape, 1);
+}
+
+void initialize_llvm() {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  llvm::install_fatal_error_handler(give_up);
+  llvm::install_bad_alloc_error_handler(give_up);
+  // A third of the time to make code, for nothing that kernels showed.
+  const auto option = llvm::cl::getRegisteredOptions().find("disable-lsr");
+  if (option != llvm::cl::getRegisteredOptions().end()) {
+    option->second->addOccurrence(0, "disable-lsr", "true");
+  }
+}
+
 GeneratorPool& pool_for(const char* cpu) {
   static std::mutex mutex;
   static std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>* const pools =
@@ -271,16 +340,32 @@ GeneratorPool& pool_for(const char* cpu) {
   for (const auto& [known, pool] : *pools) {
     if (known == name) return *pool;
   }
-  if (pools->empty()) {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-  }
+  if (pools->empty()) initialize_llvm();
   pools->emplace_back(
       name, std::make_unique<GeneratorPool>(cpu != nullptr ? named_target(cpu) : host_target()));
   return *pools->back().second;
 }
+
+/// Collects what the back end finds wrong; by itself it would print that and end the process.
+class BackendComplaints : public llvm::DiagnosticHandler {
+ public:
+  BackendComplaints(bool* complained, std::string* messages)
+      : complained_(complained), messages_(messages) {}
+
+  bool handleDiagnostics(const llvm::DiagnosticInfo& complaint) override {
+    if (complaint.getSeverity() != llvm::DS_Error) return true;
+    *complained_ = true;
+    llvm::raw_string_ostream stream(*messages_);
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    complaint.print(printer);
+    stream << '\n';
+    return true;
+  }
+
+ private:
+  bool* complained_;
+  std::string* messages_;
+};
 
 /// What a result points into.
 struct Output {
@@ -291,6 +376,10 @@ struct Output {
 
 void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
   GeneratorPool& pool = pool_for(cpu);
+  std::jmp_buf here;
+  escape = &here;
+  last_words = &output->messages;
+  if (setjmp(here) != 0) return;
   llvm::LLVMContext context;
   const std::unique_ptr<llvm::Module> module =
       parse(text, pool.target(), context, &output->messages);
@@ -298,18 +387,43 @@ void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
     output->status = wengert_rejected;
     return;
   }
+  bool complained = false;
+  context.setDiagnosticHandler(std::make_unique<BackendComplaints>(&complained, &output->messages));
   std::unique_ptr<CodeGenerator> generator = pool.take();
   llvm::raw_svector_ostream object(output->object);
-  if (generator->emit(*module, object, &output->messages)) output->status = wengert_compiled;
+  const bool emitted = generator->emit(*module, object, &output->messages);
   pool.give(std::move(generator));
+  if (emitted && !complained) output->status = wengert_compiled;
 }
+
+struct Job {
+  llvm::StringRef text;
+  const char* cpu;
+  Output* output;
+};
+
+void* run(void* job) {
+  const Job* work = static_cast<const Job*>(job);
+  compile_text(work->text, work->cpu, work->output);
+  return nullptr;
+}
+
+/// clang and LLVM recurse, and the caller's thread may have a small stack.
+constexpr size_t stack_size = size_t{16} << 20;
 
 void compile(const char* text, size_t text_size, const char* cpu, wengert_compile_result* result) {
   auto* output = new Output;
-  // On a stack of a known size: clang and LLVM recurse, and the caller's thread may be a small one.
-  llvm::thread worker(std::optional<unsigned>(16u << 20),
-                      [&] { compile_text({text, text_size}, cpu, output); });
-  worker.join();
+  Job job{{text, text_size}, cpu, output};
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, stack_size);
+  pthread_t worker;
+  if (pthread_create(&worker, &attributes, run, &job) == 0) {
+    pthread_join(worker, nullptr);
+  } else {
+    run(&job);  // no more threads to be had
+  }
+  pthread_attr_destroy(&attributes);
   *result = {output->status, output->object.data(), output->object.size(), output->messages.c_str(),
              output};
 }

@@ -103,6 +103,7 @@ class KernelStore {
   std::unordered_map<KernelKey, PrebuiltKernel> prebuilt_;
   std::unordered_map<KernelKey, Slot> slots_;
   std::optional<CompilerChoice> choice_;
+  bool expected_missing_ = false;  // the program itself chose to have no compiler
   KernelStatistics statistics_;
   bool warned_ = false;
 
@@ -242,6 +243,7 @@ void KernelStore::observe(std::function<void(std::string_view)> observer) {
 void KernelStore::choose(CompilerChoice choice) {
   std::lock_guard lock(mutex_);
   choice_ = choice;
+  expected_missing_ = choice == CompilerChoice::none;
   std::erase_if(slots_, [](const auto& item) { return item.second.state == Slot::State::missing; });
 }
 
@@ -259,7 +261,7 @@ KernelStatistics KernelStore::statistics() {
 void KernelStore::warn_once(const std::string& reason) {
   {
     std::lock_guard lock(mutex_);
-    if (std::exchange(warned_, true)) return;
+    if (expected_missing_ || std::exchange(warned_, true)) return;
   }
   std::fprintf(stderr,
                "wengert: no compiler (%s): operations without a prebuilt kernel are evaluated "
@@ -310,7 +312,7 @@ KernelKey disk_key(const KernelKey& text_key, std::string_view compiler) {
 
 wg_kernel KernelStore::produce(const Request& request) {
   const CompilerChoice chosen = choice();
-  std::string problem = "none was chosen";
+  std::string problem = "WENGERT_COMPILER is none";
   wg_kernel kernel = nullptr;
   if (chosen == CompilerChoice::automatic || chosen == CompilerChoice::plugin) {
     kernel = produce_with_plugin(request, chosen, &problem);

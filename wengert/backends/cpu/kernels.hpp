@@ -65,7 +65,7 @@ enum class CompilerChoice {
 };
 
 /// Chooses the compiler from now on; the default is what the environment variable WENGERT_COMPILER
-/// says (auto, clang, cc or none), else automatic.
+/// says (auto, clang, cc or none), else automatic. Whoever chooses none here gets no warning.
 void set_compiler(CompilerChoice choice);
 
 }  // namespace wengert::cpu
