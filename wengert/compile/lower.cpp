@@ -81,11 +81,24 @@ class Lowerer {
   }
 
   bool lower_equation(const Equation& e) {
+    if (has_no_elements(e)) return true;
     if (claimed(e)) return flush_groups() && lower_claimed(e);
     if (e.primitive->view && try_alias(e)) return true;
     if (e.primitive->update) return flush_groups() && lower_update(e);
     for (uint32_t r = 0; r < e.result_count; ++r) {
       if (needs_memory_[e.results + r] && !add_to_group(e.results + r)) return false;
+    }
+    return true;
+  }
+
+  /// Nothing is computed for results without elements.
+  bool has_no_elements(const Equation& e) {
+    for (uint32_t r = 0; r < e.result_count; ++r) {
+      if (p_.type(e.results + r)->size != 0) return false;
+    }
+    for (uint32_t r = 0; r < e.result_count; ++r) {
+      result_.values[e.results + r].kind = Value::stored;
+      result_.values[e.results + r].layout = Layout::contiguous_of(p_.type(e.results + r));
     }
     return true;
   }

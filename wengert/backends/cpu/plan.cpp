@@ -65,11 +65,16 @@ void note_slots(Plan& plan, const compile::Lowered& lowered) {
       if (lowered.values[s].kind == Value::alias) used[lowered.values[s].base] = true;
     }
   }
+  for (Atom a : lowered.program->outputs()) {
+    const uint32_t s = lowered.slot(a);
+    plan.outputs.push_back(s);
+    if (lowered.values[s].kind == Value::alias) used[lowered.values[s].base] = true;
+    used[s] = true;
+  }
   for (uint32_t s = 0; s < lowered.values.size(); ++s) {
     if (used[s] && lowered.values[s].kind == Value::stored) plan.stored.push_back(s);
     if (used[s] && s >= lowered.program->variable_count()) plan.constants.push_back(s);
   }
-  for (Atom a : lowered.program->outputs()) plan.outputs.push_back(lowered.slot(a));
 }
 
 bool is_direct(const Plan& plan) {
