@@ -39,9 +39,10 @@ sanitize-threads: build-thread-sanitizer.tested
 	cmake --build $* --parallel $(JOBS)
 	ctest --test-dir $* --parallel $(JOBS) --output-on-failure --no-tests=error
 
-bench: build/build.ninja
+bench: build
 	cmake --build build --parallel $(JOBS) --target benchmarks
 	for benchmark in build/benchmarks/*_benchmark; do echo "== $$benchmark"; $$benchmark || exit; done
+	/usr/bin/python3 benchmarks/footprint.py build
 
 bench-peers: bench
 	tools/setup.sh peers
