@@ -364,9 +364,13 @@ class Lowerer {
     return found ? Layout::dense_like(type, found) : Layout::contiguous_of(type);
   }
   void find_layout_like(uint32_t variable, const Shape& shape, const Layout*& found, int& budget) const {
+    const Primitive& primitive = *definition(variable).primitive;
     for (Atom a : p_.operands(definition(variable))) {
       if (found || --budget < 0 || a.is_constant()) return;
-      if (!(p_.type(a)->shape == shape)) continue;
+      // Pooling and its like keep the axes and change their lengths.
+      const bool like = primitive.is(Trait::elementwise) || primitive.is(Trait::view) ? p_.type(a)->shape == shape
+                                                                                      : p_.type(a)->rank() == shape.rank();
+      if (!like) continue;
       const Value& value = result_.values[a.id()];
       if (value.kind == Value::absent) {
         if (definition(a.id()).primitive->is(Trait::elementwise)) find_layout_like(a.id(), shape, found, budget);

@@ -34,7 +34,7 @@ constexpr const char* abi_text =
     "  int32_t (*callback)(const wg_context* context, int64_t id, void* const* buffers);\n"
     "  const volatile int32_t* interrupt;\n"
     "};\n"
-    "typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; } wg_arguments;\n\n";
+    "typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; char* partial; } wg_arguments;\n\n";
 
 const char* memory_type(Dtype d) {
   switch (d) {
@@ -117,7 +117,6 @@ class Printer {
 
   /// The name of a number that the text reads from `sizes`.
   std::string size(int64_t value) {
-    used_sizes_.push_back(result_.sizes.size());
     result_.sizes.push_back(value);
     return "n" + std::to_string(result_.sizes.size() - 1);
   }
@@ -130,6 +129,13 @@ class Printer {
     auto& name = extent_names_[axis];
     if (name.empty()) name = size(extents_[static_cast<size_t>(axis)]);
     return name;
+  }
+  /// The stride of a buffer along an axis: accesses to one buffer mostly share theirs.
+  std::string scaled(const std::string& index, int64_t buffer, int axis, int64_t stride) {
+    if (stride == 1) return index;
+    auto& name = stride_names_[{buffer, axis, stride}];
+    if (name.empty()) name = size(stride);
+    return index + " * " + name;
   }
   /// "axis * stride" with the multiplication left out where the stride is 0 or 1.
   std::string scaled(const std::string& index, int64_t stride) {
@@ -301,24 +307,24 @@ class Printer {
     for (const auto& [slot, scale] : offset.arguments) text += " + " + scaled(runtime_size(slot), scale);
     for (int a : schedule_.outer) {
       const int64_t stride = offset.stride[static_cast<size_t>(a)];
-      if (stride != 0) text += " + " + scaled("i" + std::to_string(a), stride);
+      if (stride != 0) text += " + " + scaled("i" + std::to_string(a), buffer, a, stride);
     }
     if (schedule_.kind == Schedule::columns) {
       const int64_t stride = offset.stride[static_cast<size_t>(schedule_.inner)];
-      if (stride != 0) text += " + " + scaled("j0", stride);
+      if (stride != 0) text += " + " + scaled("j0", buffer, schedule_.inner, stride);
     }
     head_ += text + ";\n";
     used_buffers_.insert(static_cast<int>(buffer));
   }
 
   /// The index of an access beside its pointer: the axes of inner loops.
-  std::string inner_index(const Affine& offset) {
+  std::string inner_index(int64_t buffer, const Affine& offset) {
     std::string text;
     for (int a = 0; a < graph_.axis_count(); ++a) {
       const int64_t stride = offset.stride[static_cast<size_t>(a)];
       if (stride == 0 || (dropped_ & bit(a)) || (outer_ & bit(a))) continue;
       const bool column = schedule_.kind == Schedule::columns && a == schedule_.inner;
-      text += (text.empty() ? "" : " + ") + scaled(column ? "l" : axis_text_.at(a), stride);
+      text += (text.empty() ? "" : " + ") + scaled(column ? "l" : axis_text_.at(a), buffer, a, stride);
     }
     return text.empty() ? "0" : text;
   }
@@ -326,7 +332,7 @@ class Printer {
   std::string load_text(int32_t id) {
     const Node& n = graph_.node(id);
     if (const auto& access = accesses_.loads[static_cast<size_t>(id)]) {
-      return pointer(n.integer, *access) + "[" + inner_index(*access) + "]";
+      return pointer(n.integer, *access) + "[" + inner_index(n.integer, *access) + "]";
     }
     return "b" + std::to_string(n.integer) + "[" + indexed_offset(n.integer, graph_.children(n)) + "]";
   }
@@ -413,7 +419,10 @@ class Printer {
     plan_cache();
     for (int depth = 0; depth <= deepest_; ++depth) {
       print_row_values("    ", depth);
-      for (const auto& [bound, group] : reductions_at(depth + 1)) print_lanes(group, bound);
+      for (const auto& [bound, group] : reductions_at(depth + 1)) {
+        print_lanes(group, bound);
+        if (schedule_.split >= 0) finish_pieces(group);
+      }
     }
     std::vector<int32_t> inner_values;
     for (size_t s = 0; s < nest_.stores.size(); ++s) {
@@ -432,7 +441,7 @@ class Printer {
   std::string store_text(size_t s) {
     const Store& store = nest_.stores[s];
     const Affine& offset = accesses_.stores[s];
-    return pointer(store.buffer, offset) + "[" + inner_index(offset) + "] = " + value(store.value.id()) + ";";
+    return pointer(store.buffer, offset) + "[" + inner_index(store.buffer, offset) + "] = " + value(store.value.id()) + ";";
   }
 
   /// Outer loops absent: the row itself is what runs in parallel.
@@ -517,7 +526,7 @@ class Printer {
     std::vector<int> axes = loop_axes(bound);
     const int lane = lane_axis(group, axes);
     const int lanes = extents_[static_cast<size_t>(lane)] >= 256 ? 64 : 16;
-    const std::string count = std::to_string(lanes), n = extent(lane);
+    const std::string count = std::to_string(lanes), n = last_of(lane);
     for (int32_t r : group) line("    ", std::string(value_type(graph_.node(r).dtype)) + " v" + std::to_string(r) + ";");
     line("    ", "{");
     for (int32_t r : group) {
@@ -530,11 +539,11 @@ class Printer {
       if (a == lane) continue;
       const std::string r = "r" + std::to_string(a);
       axis_text_[a] = r;
-      line(indent, "for (int64_t " + r + " = 0; " + r + " < " + extent(a) + "; ++" + r + ") {");
+      line(indent, "for (int64_t " + r + " = " + first_of(a) + "; " + r + " < " + last_of(a) + "; ++" + r + ") {");
       indent += "  ";
     }
     axis_text_[lane] = "(j + l)";
-    line(indent, "int64_t j = 0;");
+    line(indent, "int64_t j = " + first_of(lane) + ";");
     line(indent, "for (; j + " + count + " <= " + n + "; j += " + count + ") {");
     line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
     print_lane_body(indent + "    ", group);
@@ -569,6 +578,73 @@ class Printer {
     line("    ", "v" + std::to_string(r) + " = " + a + "[0];");
   }
 
+  // Pieces -----------------------------------------------------------------------------------------------
+
+  /// Bounds of a reduction's loop: all of the axis, or one piece of the split axis.
+  std::string first_of(int axis) const { return axis == schedule_.split ? "from" : "0"; }
+  std::string last_of(int axis) { return axis == schedule_.split ? "to" : extent(axis); }
+
+  int64_t results() const {
+    int64_t count = 1;
+    for (int a : schedule_.outer) count *= extents_[static_cast<size_t>(a)];
+    if (schedule_.kind == Schedule::columns) {
+      count *= (extents_[static_cast<size_t>(schedule_.inner)] + column_block - 1) / column_block;
+    }
+    return count;
+  }
+  int64_t piece_width() const { return schedule_.kind == Schedule::columns ? column_block : 1; }
+
+  /// Where the partial results of reduction number `i` of one piece stand.
+  std::string partial_at(size_t i, Dtype dtype, const std::string& piece, const std::string& result) {
+    const std::string type = value_type(dtype);
+    const int64_t section = schedule_.pieces * results() * piece_width() * 8;
+    std::string at = "((" + type + "*)(given->partial" + (i == 0 ? "" : " + " + size(static_cast<int64_t>(i) * section)) + "))";
+    return at + "[(" + piece + " * " + size(results()) + " + " + result + ") * " + std::to_string(piece_width());
+  }
+
+  /// Ends the function that computes the pieces; what follows goes into the function that combines them.
+  void finish_pieces(std::span<const int32_t> group) {
+    const bool columns = schedule_.kind == Schedule::columns;
+    if (columns) line("    ", "for (int64_t l = 0; l < nj; ++l) {");
+    for (size_t i = 0; i < group.size(); ++i) {
+      const Dtype dtype = graph_.node(group[i]).dtype;
+      const std::string r = std::to_string(group[i]);
+      line("      ", partial_at(i, dtype, "piece", "result") + (columns ? " + l] = a" + r + "[l];" : "] = v" + r + ";"));
+    }
+    if (columns) line("    ", "}");
+    const std::string count = size(results()), length = size(schedule_.piece), all = extent(schedule_.split);
+    std::string text = "  for (int64_t index = begin; index < end; ++index) {\n";
+    text += "    const int64_t piece = index / " + count + ", result = index % " + count + ";\n";
+    text += "    const int64_t from = piece * " + length + ", to = from + " + length + " < " + all + " ? from + " + length + " : " + all + ";\n";
+    text += columns ? column_bounds("result") : decode_outer("result");
+    add_function("wg_piece", text + head_ + rows_ + "  }\n");
+    partial_sections_ = static_cast<int64_t>(group.size());
+    head_.clear();
+    rows_.clear();
+    pointers_.clear();
+    used_buffers_.clear();
+    print_row_values("    ", 0);
+    combine_pieces(group);
+  }
+
+  void combine_pieces(std::span<const int32_t> group) {
+    const bool columns = schedule_.kind == Schedule::columns;
+    for (size_t i = 0; i < group.size(); ++i) {
+      const Node& node = graph_.node(group[i]);
+      const std::string r = std::to_string(group[i]), type = value_type(node.dtype), at = partial_at(i, node.dtype, "piece", "row");
+      const std::string target = columns ? "a" + r + "[l]" : "v" + r, item = at + (columns ? " + l]" : "]");
+      if (columns) {
+        line("    ", type + " a" + r + "[" + std::to_string(column_block) + "];");
+        line("    ", "for (int64_t l = 0; l < nj; ++l) " + target + " = " + identity(node.combine, node.dtype) + ";");
+      } else {
+        line("    ", type + " v" + r + " = " + identity(node.combine, node.dtype) + ";");
+      }
+      line("    ", "for (int64_t piece = 0; piece < " + size(schedule_.pieces) + "; ++piece) {");
+      line("      ", std::string(columns ? "for (int64_t l = 0; l < nj; ++l) " : "") + target + " = " + combined(node.combine, node.dtype, target, item) + ";");
+      line("    ", "}");
+    }
+  }
+
   /// Puts the loop over rows around the collected text.
   void finish_rows() {
     std::string text;
@@ -580,7 +656,7 @@ class Printer {
       for (int a : schedule_.outer) result_.sizes[0] *= extents_[static_cast<size_t>(a)];
       text = decode_outer("begin") + scratch_rows() + "  for (int64_t row = begin; row < end; ++row) {\n" + head_ + rows_ + advance_outer() + "  }\n";
     }
-    add_function(text);
+    add_function("wg_loop", text);
   }
 
   std::string scratch_rows() {
@@ -625,9 +701,11 @@ class Printer {
   // Columns ----------------------------------------------------------------------------------------------
 
   void print_columns() {
-    const std::string n = extent(schedule_.inner);
     print_row_values("    ", 0);
-    for (const auto& [bound, group] : reductions_at(1)) print_column_sums(group, bound);
+    for (const auto& [bound, group] : reductions_at(1)) {
+      print_column_sums(group, bound);
+      if (schedule_.split >= 0) finish_pieces(group);
+    }
     axis_text_[schedule_.inner] = "(j0 + l)";
     line("    ", "for (int64_t l = 0; l < nj; ++l) {");
     for (const auto& [bound, group] : reductions_at(1)) {
@@ -638,7 +716,7 @@ class Printer {
     for (int32_t id : column_nodes(values)) print_value("      ", id);
     for (size_t s = 0; s < nest_.stores.size(); ++s) line("      ", store_text(s));
     line("    ", "}");
-    finish_columns(n);
+    finish_columns();
   }
 
   /// Varying nodes after the reductions: everything that depends on a reduction or on the column.
@@ -672,7 +750,7 @@ class Printer {
     for (int a : axes) {
       const std::string r = "r" + std::to_string(a);
       axis_text_[a] = r;
-      line(indent, "for (int64_t " + r + " = 0; " + r + " < " + extent(a) + "; ++" + r + ") {");
+      line(indent, "for (int64_t " + r + " = " + first_of(a) + "; " + r + " < " + last_of(a) + "; ++" + r + ") {");
       indent += "  ";
     }
     axis_text_[schedule_.inner] = "(j0 + l)";
@@ -693,17 +771,19 @@ class Printer {
     for (size_t i = axes.size(); i-- > 0;) line(std::string(4 + 2 * i, ' '), "}");
   }
 
-  void finish_columns(const std::string& n) {
+  /// The indices and the columns of result number `result`.
+  std::string column_bounds(const std::string& result) {
     const int64_t blocks = (extents_[static_cast<size_t>(schedule_.inner)] + column_block - 1) / column_block;
-    result_.sizes[0] = blocks;
-    for (int a : schedule_.outer) result_.sizes[0] *= extents_[static_cast<size_t>(a)];
-    const std::string nb = size(blocks), width = std::to_string(column_block);
-    std::string decode = decode_outer("block / " + nb);
-    std::string text = "  for (int64_t block = begin; block < end; ++block) {\n";
-    text += "    const int64_t j0 = block % " + nb + " * " + width + ";\n";
+    const std::string n = extent(schedule_.inner), nb = size(blocks), width = std::to_string(column_block);
+    std::string text = "    const int64_t j0 = " + result + " % " + nb + " * " + width + ";\n";
     text += "    const int64_t nj = " + n + " - j0 < " + width + " ? " + n + " - j0 : " + width + ";\n";
-    text += decode + head_ + rows_ + "  }\n";
-    add_function(text);
+    return text + decode_outer(result + " / " + nb);
+  }
+
+  void finish_columns() {
+    result_.sizes[0] = results();
+    const std::string bounds = column_bounds("row");
+    add_function("wg_loop", "  for (int64_t row = begin; row < end; ++row) {\n" + bounds + head_ + rows_ + "  }\n");
   }
 
   // Updates ----------------------------------------------------------------------------------------------
@@ -731,13 +811,13 @@ class Printer {
     line(indent, at + " = " + combined(store.combine, dtype, at, value(store.value.id())) + ";");
     for (size_t i = axes.size(); i-- > 0;) line(std::string(2 + 2 * i, ' '), "}");
     result_.sizes[0] = 1;
-    add_function("  (void)begin, (void)end;\n" + head_ + rows_);
+    add_function("wg_loop", "  (void)begin, (void)end;\n" + head_ + rows_);
   }
 
   // Functions --------------------------------------------------------------------------------------------
 
-  void add_function(const std::string& body) {
-    std::string text = "static int32_t wg_loop(const wg_context* context, const void* arguments, int64_t begin, int64_t end) {\n";
+  void add_function(const std::string& name, const std::string& body) {
+    std::string text = "static int32_t " + name + "(const wg_context* context, const void* arguments, int64_t begin, int64_t end) {\n";
     text += "  const wg_arguments* given = (const wg_arguments*)arguments;\n  const int64_t* sizes = given->sizes;\n";
     text += "  if (*context->interrupt) return 1;\n";
     for (int b : used_buffers_) {
@@ -745,14 +825,28 @@ class Printer {
       const std::string type = memory_type(buffer.layout->type->dtype), k = std::to_string(b);
       text += "  " + std::string(buffer.written ? "" : "const ") + type + "* b" + k + " = (" + type + "*)given->buffers[" + k + "];\n";
     }
-    for (size_t s : used_sizes_) text += "  const int64_t n" + std::to_string(s) + " = sizes[" + std::to_string(s) + "];\n";
-    if (used_sizes_.empty()) text += "  (void)sizes;\n";
+    for (size_t s = 2; s < result_.sizes.size(); ++s) {
+      text += "  const int64_t n" + std::to_string(s) + " = sizes[" + std::to_string(s) + "];\n";
+    }
+    text += "  (void)sizes;\n";
     functions_ += text + body + "  return 0;\n}\n\n";
   }
 
-  static std::string entry() {
-    return "int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {\n"
-           "  const wg_arguments arguments = {buffers, sizes, scalars};\n"
+  std::string entry() {
+    std::string text = "int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {\n";
+    if (schedule_.split < 0) {
+      text += "  const wg_arguments arguments = {buffers, sizes, scalars, 0};\n";
+    } else {
+      result_.sizes.push_back(schedule_.pieces * results());
+      result_.sizes.push_back(partial_sections_ * schedule_.pieces * results() * piece_width() * 8);
+      const std::string count = "sizes[" + std::to_string(result_.sizes.size() - 2) + "]";
+      text += "  char* partial = (char*)context->scratch(context, sizes[" + std::to_string(result_.sizes.size() - 1) + "]);\n"
+              "  if (!partial) return 2;\n"
+              "  const wg_arguments arguments = {buffers, sizes, scalars, partial};\n"
+              "  const int32_t status = context->parallel_for(context, wg_piece, &arguments, " + count + ", 1);\n"
+              "  if (status) return status;\n";
+    }
+    return text +
            "  if (sizes[0] <= sizes[1]) return wg_loop(context, &arguments, 0, sizes[0]);\n"
            "  return context->parallel_for(context, wg_loop, &arguments, sizes[0], sizes[1]);\n"
            "}\n";
@@ -770,9 +864,10 @@ class Printer {
   KernelText result_;
   std::string functions_, head_, rows_;
   std::set<std::string> prelude_;
-  std::vector<size_t> used_sizes_;
+  int64_t partial_sections_ = 0;
   std::set<int> used_buffers_, loaded_;
   std::map<int, std::string> extent_names_;
+  std::map<std::tuple<int64_t, int, int64_t>, std::string> stride_names_;
   std::map<int, std::string> axis_text_;
   std::map<int32_t, std::string> integer_names_;
   std::map<std::vector<int64_t>, int> pointers_;

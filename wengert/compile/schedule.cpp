@@ -176,6 +176,37 @@ int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule
   return -1;
 }
 
+/// Cuts a reduction whose results alone would keep too few threads busy.
+void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
+  constexpr int64_t few_results = 16, long_reduction = 1 << 17, piece_elements = 1 << 15, most_pieces = 64;
+  if (s.reductions.empty() || (schedule.kind == Schedule::rows && schedule.inner >= 0)) return;
+  uint64_t dropped = 0;
+  for (const auto& [from, to] : schedule.joined) dropped |= bit(from);
+  const uint64_t bound = nest.graph.node(s.reductions[0]).bound;
+  for (int32_t id : s.reductions) {
+    if (nest.graph.node(id).bound != bound || find_inside(nest, id) >= 0) return;
+  }
+  int64_t results = 1, columns = 1, elements = 1;
+  for (int a : schedule.outer) results *= s.extents[static_cast<size_t>(a)];
+  if (schedule.kind == Schedule::columns) {
+    columns = std::min<int64_t>(s.extents[static_cast<size_t>(schedule.inner)], 256);
+    results *= (s.extents[static_cast<size_t>(schedule.inner)] + 255) / 256;
+  }
+  for (int a = 0; a < nest.graph.axis_count(); ++a) {
+    if (!((bound & ~dropped) & bit(a))) continue;
+    elements *= s.extents[static_cast<size_t>(a)];
+    if (schedule.split < 0 || s.extents[static_cast<size_t>(a)] > s.extents[static_cast<size_t>(schedule.split)]) schedule.split = a;
+  }
+  const int64_t length = schedule.split < 0 ? 0 : s.extents[static_cast<size_t>(schedule.split)];
+  if (results > few_results || elements * columns < long_reduction || length < 2) {
+    schedule.split = -1;
+    return;
+  }
+  schedule.pieces = std::min({length, most_pieces, (elements * columns + piece_elements - 1) / piece_elements});
+  schedule.piece = (length + schedule.pieces - 1) / schedule.pieces;
+  schedule.pieces = (length + schedule.piece - 1) / schedule.piece;
+}
+
 }  // namespace
 
 std::vector<bool> reachable_nodes(const Nest& nest) {
@@ -246,12 +277,14 @@ bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced) {
     schedule.kind = Schedule::columns;
     schedule.outer.pop_back();
     misplaced = find_misplaced_in_columns(nest, s, schedule.inner);
+    split_reduction(nest, s, schedule);
     return misplaced < 0;
   }
   schedule.kind = Schedule::rows;
   if (depends) schedule.inner = -1;
   else if (schedule.inner >= 0) schedule.outer.pop_back();
   misplaced = find_misplaced_in_rows(nest, s, schedule);
+  split_reduction(nest, s, schedule);
   return misplaced < 0;
 }
 

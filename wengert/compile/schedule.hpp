@@ -18,6 +18,11 @@ struct Schedule {
   Kind kind = rows;
   std::vector<int> outer;    // axes of the outer loops, outermost first; run in parallel
   int inner = -1;            // the axis along which elements are stored; -1: none
+  // A long reduction with few results is cut along this axis into pieces that run in parallel; their number depends
+  // on the shape alone, so that the sum does not depend on the threads. -1: not cut.
+  int split = -1;
+  int64_t piece = 0;         // indices of the split axis in one piece
+  int64_t pieces = 1;
   // Axes joined into others: `first` runs over the product of both lengths and is no loop of its own.
   std::vector<std::pair<int, int>> joined;   // (dropped axis, axis that takes its length)
 };
