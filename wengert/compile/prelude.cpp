@@ -110,6 +110,34 @@ WG_INLINE float wg_sign_f32(float x) { return x > 0.0f ? 1.0f : (x < 0.0f ? -1.0
 WG_INLINE double wg_sign_f64(double x) { return x > 0.0 ? 1.0 : (x < 0.0 ? -1.0 : x); }
 )c",
     R"c(
+/* The nearest integer, halves to even; keeps the sign of zero. */
+WG_INLINE float wg_round_f32(float x) {
+  float a = __builtin_fabsf(x), y = (a + 8388608.0f) - 8388608.0f; /* 2^23 */
+  return a < 8388608.0f ? __builtin_copysignf(y, x) : x;
+}
+)c",
+    R"c(
+/* The nearest integer, halves to even; keeps the sign of zero. */
+WG_INLINE double wg_round_f64(double x) {
+  double a = __builtin_fabs(x), y = (a + 4503599627370496.0) - 4503599627370496.0; /* 2^52 */
+  return a < 4503599627370496.0 ? __builtin_copysign(y, x) : x;
+}
+)c",
+    R"c(
+/* The largest integer not above x; keeps the sign of zero. */
+WG_INLINE float wg_floor_f32(float x) {
+  float y = wg_round_f32(x);
+  return y > x ? y - 1.0f : y;
+}
+)c",
+    R"c(
+/* The largest integer not above x; keeps the sign of zero. */
+WG_INLINE double wg_floor_f64(double x) {
+  double y = wg_round_f64(x);
+  return y > x ? y - 1.0 : y;
+}
+)c",
+    R"c(
 /* The larger; NaN if either is. */
 WG_INLINE float wg_max_f32(float a, float b) {
   float larger = a > b ? a : b;
@@ -845,6 +873,56 @@ WG_INLINE int64_t wg_mod_i64(int64_t a, int64_t b) {
   int64_t divisor = b == 0 || b == -1 ? 1 : b;
   int64_t rest = a % divisor;
   return rest != 0 && (rest < 0) != (divisor < 0) ? rest + divisor : rest;
+}
+)c",
+    R"c(
+/* a modulo b with the sign of a, exact. Quotients beyond 2^52 are taken off in pieces: a loop. */
+WG_INLINE double wg_fmod_f64(double a, double b) {
+  double rest = __builtin_fabs(a), divisor = __builtin_fabs(b);
+  if (!(rest < __builtin_inf()) || !(divisor > 0.0)) return __builtin_nan("");
+  if (rest < divisor) return a;
+  while (rest >= divisor) {
+    double piece = divisor;
+    while (rest > piece * 4503599627370496.0) piece *= 4503599627370496.0; /* 2^52 */
+    double quotient = wg_floor_f64(rest / piece), product = quotient * piece;
+    rest = (rest - product) - wg_product_error_f64(quotient, piece, product);
+    rest = rest < 0.0 ? rest + piece : rest;
+  }
+  return __builtin_copysign(rest, a);
+}
+)c",
+    R"c(
+/* The remainder with the sign of b, as in Python; NaN where b is 0. */
+WG_INLINE double wg_mod_f64(double a, double b) {
+  double rest = wg_fmod_f64(a, b);
+  if (rest == 0.0) return __builtin_copysign(0.0, b);
+  return (rest < 0.0) != (b < 0.0) ? rest + b : rest;
+}
+)c",
+    R"c(
+/* The remainder with the sign of b, as in Python; NaN where b is 0. */
+WG_INLINE float wg_mod_f32(float a, float b) {
+  double rest = wg_fmod_f64(a, b);
+  if (rest == 0.0) return __builtin_copysignf(0.0f, b);
+  return (rest < 0.0) != (b < 0.0f) ? (float)rest + b : (float)rest;
+}
+)c",
+    R"c(
+/* The quotient rounded down, as in Python: from the exact remainder, since a / b may round up to the next integer. */
+WG_INLINE double wg_floordiv_f64(double a, double b) {
+  double rest = wg_fmod_f64(a, b), quotient = (a - rest) / b;
+  quotient -= rest != 0.0 && (rest < 0.0) != (b < 0.0) ? 1.0 : 0.0;
+  double y = wg_round_f64(quotient);
+  return b == 0.0 ? a / b : (y == 0.0 ? __builtin_copysign(0.0, a / b) : y);
+}
+)c",
+    R"c(
+/* The quotient rounded down, as in Python: from the exact remainder, since a / b may round up to the next integer. */
+WG_INLINE float wg_floordiv_f32(float a, float b) {
+  double rest = wg_fmod_f64(a, b), quotient = (a - rest) / b;
+  quotient -= rest != 0.0 && (rest < 0.0) != (b < 0.0f) ? 1.0 : 0.0;
+  double y = wg_round_f64(quotient);
+  return b == 0.0f ? a / b : (y == 0.0 ? __builtin_copysignf(0.0f, a / b) : (float)y);
 }
 )c",
     R"c(

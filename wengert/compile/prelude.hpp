@@ -1,14 +1,14 @@
 // The math prelude: the scalar C functions that generated kernels call instead of libm.
 //
-// Every function is branch-free (selects and bit patterns; no tables, no calls to libm; loops only in the integer
+// Every function is branch-free (selects and bit patterns; no tables, no calls to libm; loops only in the
 // functions that say so), so that a loop over elements vectorizes at full width under gcc and clang with
 // -ffp-contract=off -fno-math-errno -fno-trapping-math. The text is C11 without intrinsics, pragmas or <math.h>; it
 // wants <stdint.h>. Each text states the bound in ULP that tests/compile/prelude_test.cpp holds it to.
 //
 // Functions of reals come as `_f32` and `_f64`: wg_abs, wg_fma, wg_sqrt, wg_rsqrt, wg_exp, wg_expm1, wg_log,
-// wg_log1p, wg_tanh, wg_sigmoid, wg_sin, wg_cos, wg_erf, wg_erfc, wg_erfinv, wg_pow, wg_sign, wg_max, wg_min,
-// wg_mod, wg_floordiv. Functions of integers come as `_i32` and `_i64`: wg_floordiv, wg_mod, wg_pow. Random numbers:
-// wg_philox, wg_philox_block, wg_random_bits, wg_uniform_f32, wg_uniform_f64, wg_normal_f32, wg_normal_f64,
+// wg_log1p, wg_tanh, wg_sigmoid, wg_sin, wg_cos, wg_erf, wg_erfc, wg_erfinv, wg_pow, wg_sign, wg_floor, wg_round,
+// wg_max, wg_min, wg_mod, wg_floordiv. Functions of integers come as `_i32` and `_i64`: wg_floordiv, wg_mod, wg_pow.
+// Random numbers: wg_philox, wg_philox_block, wg_random_bits, wg_uniform_f32, wg_uniform_f64, wg_normal_f32, wg_normal_f64,
 // wg_permute.
 #pragma once
 
