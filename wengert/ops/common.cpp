@@ -62,21 +62,28 @@ Array bind_inexact(const Primitive& primitive, const Operand& x) {
   return bind(primitive, to_inexact(x));
 }
 
-std::pair<Array, Array> promote_and_broadcast(const char* operation, const Operand& a, const Operand& b) {
-  note_call(a);
-  const Dtype dtype = promote(a.dtype(), a.weak(), b.dtype(), b.weak());
-  const bool weak = a.weak() && b.weak();
+Shape common_shape(const Primitive& primitive, std::initializer_list<const Operand*> operands) {
   Shape shape;
-  if (!broadcast_shapes(a.shape(), b.shape(), shape)) {
-    fail(ErrorKind::shape, "broadcast", operation, "a " + text(a) + ", b " + text(b),
-         "shapes that broadcast: equal lengths from the last axis on, or 1");
+  bool fits = true;
+  for (const Operand* x : operands) {
+    Shape joint;
+    fits = fits && broadcast_shapes(shape, x->shape(), joint);
+    shape = joint;
   }
-  const auto ready = [&](const Operand& x) {
-    Array y = x.is_scalar() ? x.scalar(dtype) : x.dtype() == dtype ? x.array() : convert(x, dtype);
-    if (y.type().weak && !weak) y = strengthen(y);
-    return y.shape() == shape ? y : broadcast_to(y, shape);
-  };
-  return {ready(a), ready(b)};
+  if (fits) return shape;
+  std::string got;
+  for (size_t i = 0; const Operand* x : operands) {
+    got += (i ? ", " : "") + std::string(primitive.operands[i]) + " " + text(*x);
+    ++i;
+  }
+  fail(ErrorKind::shape, "broadcast", primitive.name, got,
+       "shapes that broadcast: equal lengths from the last axis on, or 1");
+}
+
+Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Shape& shape) {
+  Array y = x.is_scalar() ? x.scalar(dtype) : x.dtype() == dtype ? x.array() : convert(x, dtype);
+  if (y.type().weak && !weak) y = strengthen(y);
+  return y.shape() == shape ? y : broadcast_to(y, shape);
 }
 
 Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b) {
@@ -85,8 +92,19 @@ Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand
     return bind(primitive, a.array(), b.array());
   }
   const CallScope scope(a);
-  const auto [x, y] = promote_and_broadcast(primitive.name, a, b);
-  return bind(primitive, x, y);
+  const Dtype dtype = promote(a.dtype(), a.weak(), b.dtype(), b.weak());
+  const bool weak = a.weak() && b.weak();
+  const Shape shape = common_shape(primitive, {&a, &b});
+  return bind(primitive, converted_and_broadcast(a, dtype, weak, shape), converted_and_broadcast(b, dtype, weak, shape));
+}
+
+Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b, const Operand& c) {
+  const CallScope scope(a);
+  const Dtype dtype = promote(promote(a.dtype(), a.weak(), b.dtype(), b.weak()), a.weak() && b.weak(), c.dtype(), c.weak());
+  const bool weak = a.weak() && b.weak() && c.weak();
+  const Shape shape = common_shape(primitive, {&a, &b, &c});
+  return bind(primitive, converted_and_broadcast(a, dtype, weak, shape), converted_and_broadcast(b, dtype, weak, shape),
+              converted_and_broadcast(c, dtype, weak, shape));
 }
 
 Array bind_broadcast_inexact(const Primitive& primitive, const Operand& a, const Operand& b) {

@@ -32,8 +32,12 @@ Array bind_inexact(const Primitive& primitive, const Operand& x);
 Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b);
 /// The same, with both promoted to an inexact dtype first.
 Array bind_broadcast_inexact(const Primitive& primitive, const Operand& a, const Operand& b);
-/// Both operands in their common dtype and shape.
-std::pair<Array, Array> promote_and_broadcast(const char* operation, const Operand& a, const Operand& b);
+/// The same for three operands.
+Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b, const Operand& c);
+/// The shape that all operands broadcast to. Throws Error(shape, "broadcast"), naming primitive and operands.
+Shape common_shape(const Primitive& primitive, std::initializer_list<const Operand*> operands);
+/// x in that dtype and shape, without the weak bit unless `weak`.
+Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Shape& shape);
 
 /// Axis numbers from 0 to rank-1, sorted, each once; empty `axes` with `all` means every axis.
 /// Throws Error(shape, "axis-range") or Error(shape, "axis-repeated"), naming the operation.
