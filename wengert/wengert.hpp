@@ -3,7 +3,9 @@
 
 #include "wengert/array/array.hpp"
 #include "wengert/ops/conv.hpp"
+#include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/pool.hpp"
+#include "wengert/ops/random.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"

@@ -66,6 +66,26 @@ inline uint32_t random_bits(uint32_t key0, uint32_t key1, uint64_t i) {
   return c[i & 3];
 }
 
+/// Element `i` of a permutation of 0 .. n-1: see wg_permute in the prelude.
+inline int64_t permuted_index(uint32_t key0, uint32_t key1, int64_t i, int64_t n) {
+  const auto length = static_cast<uint64_t>(n);
+  uint32_t bits = 1;   // of one half
+  while (bits < 32 && ((length - 1) >> (2 * bits)) != 0) ++bits;
+  const uint32_t mask = 0xffffffffu >> (32 - bits);
+  auto x = static_cast<uint64_t>(i);
+  do {
+    uint32_t half[2] = {static_cast<uint32_t>(x >> bits), static_cast<uint32_t>(x) & mask};
+    for (uint64_t round = 0; round < 12; ++round) {
+      uint32_t h = half[(round + 1) % 2] ^ random_bits(key0, key1, round);
+      h = (h ^ (h >> 16)) * 0x85ebca6bu;
+      h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+      half[round % 2] ^= (h ^ (h >> 16)) & mask;
+    }
+    x = (static_cast<uint64_t>(half[0]) << bits) | half[1];
+  } while (x >= length && length != 0);
+  return static_cast<int64_t>(x);
+}
+
 /// The inverse of erf by Newton's method on an initial guess (Giles, GPU Computing Gems 2, 2011).
 inline long double inverse_erf(long double y) {
   if (!(y > -1 && y < 1)) return y == 1 ? INFINITY : y == -1 ? -INFINITY : NAN;

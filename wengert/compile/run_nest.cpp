@@ -175,7 +175,16 @@ class Runner {
       return {0, random_bits(static_cast<uint32_t>(in[0].integer), static_cast<uint32_t>(in[1].integer),
                              static_cast<uint64_t>(in[2].integer))};
     }
-    if (function.name == "uniform") return {static_cast<Real>(in[0].integer >> 8) * 0x1p-24L, 0};
+    const auto word = [&](int i) { return static_cast<uint32_t>(in[i].integer); };
+    if (function.name == "uniform") {
+      if (function.arity == 1) return {static_cast<Real>(word(0) >> 8) * 0x1p-24L, 0};
+      return {(static_cast<Real>(word(0) >> 5) * 0x1p26L + static_cast<Real>(word(1) >> 6)) * 0x1p-53L, 0};
+    }
+    if (function.name == "normal") {
+      const Real low = function.arity == 1 ? 0.5L : (static_cast<Real>(word(1) >> 1) + 0.5L) * 0x1p-31L;
+      return {std::sqrt(2.0L) * inverse_erf((static_cast<Real>(static_cast<int32_t>(word(0) ^ 0x80000000u)) + low) * 0x1p-31L), 0};
+    }
+    if (function.name == "permute") return {0, permuted_index(word(0), word(1), in[2].integer, in[3].integer)};
     if (function.name == "pow") return wrap({0, power(in[0].integer, in[1].integer)}, n.dtype);
     if (function.name == "sign") return {0, (in[0].integer > 0) - (in[0].integer < 0)};
     if (function.name == "erfinv") return {inverse_erf(in[0].real), 0};

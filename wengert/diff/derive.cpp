@@ -233,6 +233,17 @@ void Derivation::build_forward() {
 }
 
 const BackwardPlan& Derivation::backward(uint64_t live, uint64_t accumulate) const {
+  // Almost every equation has one output and few operands: those plans are found without a lock.
+  const bool common = live == 1 && accumulate < common_.size();
+  if (common) {
+    if (const BackwardPlan* plan = common_[accumulate].load(std::memory_order_acquire)) return *plan;
+  }
+  const BackwardPlan& plan = backward_in_table(live, accumulate);
+  if (common) common_[accumulate].store(&plan, std::memory_order_release);
+  return plan;
+}
+
+const BackwardPlan& Derivation::backward_in_table(uint64_t live, uint64_t accumulate) const {
   const uint64_t key = live * 0x9e3779b97f4a7c15u ^ accumulate;
   std::lock_guard lock(mutex_);
   auto& plan = backward_[key];
@@ -280,6 +291,12 @@ BackwardPlan Derivation::derive_backward(uint64_t live, uint64_t accumulate) con
     plan.results.push_back(static_cast<int>(i));
   }
   plan.call = pruned_call(*recorder.finish(results), plan.sources, primitive_.name);
+  for (Source& s : plan.sources) {
+    if (s.kind != Source::input && s.kind != Source::output && s.kind != Source::extra) continue;
+    const auto same = [&](const Source& r) { return r.kind == s.kind && r.index == s.index; };
+    const auto place = std::find_if(residuals_.begin(), residuals_.end(), same);
+    s = {Source::extra, static_cast<int>(place - residuals_.begin())};
+  }
   return plan;
 }
 
@@ -329,16 +346,11 @@ struct ThreadCache {
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active) {
   static auto* table = new Table;
-  static thread_local ThreadCache* cache = nullptr;
-  static thread_local std::unique_ptr<ThreadCache> owner;
-  if (!cache) {
-    owner = std::make_unique<ThreadCache>();
-    cache = owner.get();
-  }
+  ThreadCache& cache = thread().derivations.get<ThreadCache>();
   uint64_t hash = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (active << 40);
   for (Node* x : in) hash = (hash ^ reinterpret_cast<uintptr_t>(x->layout->type)) * 0x9e3779b97f4a7c15u;
   hash ^= hash >> 31;
-  auto& entry = cache->entries[hash % cache->entries.size()];
+  auto& entry = cache.entries[hash % cache.entries.size()];
   if (!entry || !entry->matches(primitive, in, params, active)) {
     entry = table->find_or_make(hash, primitive, in, params, runtimes.size(), active);
   }

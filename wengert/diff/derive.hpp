@@ -2,6 +2,8 @@
 // found by transposing the linear part of that. Derived once for each primitive, parameters, types and mask.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -36,7 +38,7 @@ struct TangentPlan {
 /// Cotangents of the active operands from residuals and the cotangents of the outputs.
 struct BackwardPlan {
   Params call;
-  std::vector<Source> sources;
+  std::vector<Source> sources;      // residuals by their number: kind extra, index into Derivation::residuals()
   std::vector<int> results;         // operand of the equation that result i is the cotangent of
 };
 
@@ -65,6 +67,7 @@ class Derivation {
   void derive_tangent();
   void choose_residuals();
   void build_forward();
+  const BackwardPlan& backward_in_table(uint64_t live, uint64_t accumulate) const;
   BackwardPlan derive_backward(uint64_t live, uint64_t accumulate) const;
   std::vector<Array> replay_known(std::span<const Array> in, std::span<const Array> out, std::span<const Array> extras) const;
 
@@ -84,6 +87,7 @@ class Derivation {
   Params forward_;
   std::vector<Source> residuals_;
 
+  mutable std::array<std::atomic<const BackwardPlan*>, 8> common_{};
   mutable std::mutex mutex_;
   mutable std::unordered_map<uint64_t, std::unique_ptr<BackwardPlan>> backward_;
 };

@@ -121,40 +121,39 @@ class Tape final : public Interpreter {
     }
     const BackwardPlan& plan = entry.rule->backward(live, accumulate);
     const Runtimes& runtimes = entry.runtimes < 0 ? detail::no_runtimes : runtimes_[static_cast<size_t>(entry.runtimes)];
-    std::vector<Array> in;
-    uint64_t donated = 0;
-    gather(entry, plan, cotangents, operands, outputs, in, donated);
-    std::vector<Array> out(plan.results.size());
-    if (thread().current) bind_into(call_primitive, as_inputs(in), plan.call, runtimes, out);
-    else executor().execute(call_primitive, as_inputs(in), plan.call, runtimes, out, donated);
-    in.clear();
-    for (size_t r = 0; r < out.size(); ++r) {
+    in_.clear();
+    out_.clear();
+    out_.resize(plan.results.size());
+    const uint64_t donated = gather(entry, plan, cotangents, operands, outputs);
+    if (thread().current) bind_into(call_primitive, as_inputs(in_), plan.call, runtimes, out_);
+    else executor().execute(call_primitive, as_inputs(in_), plan.call, runtimes, out_, donated);
+    in_.clear();
+    for (size_t r = 0; r < out_.size(); ++r) {
       Array& ct = cotangents[static_cast<size_t>(operands[plan.results[r]])];
       const bool was_added = (accumulate >> plan.results[r] & 1) != 0;
-      ct = ct.defined() && !was_added ? add_cotangents(ct, out[r]) : std::move(out[r]);
+      ct = ct.defined() && !was_added ? add_cotangents(ct, out_[r]) : std::move(out_[r]);
     }
   }
 
   /// The operands of a backward plan. An accumulator that nobody else holds is given away to be written over.
-  void gather(const Entry& entry, const BackwardPlan& plan, std::vector<Array>& cotangents, const int64_t* operands,
-              const int64_t* outputs, std::vector<Array>& in, uint64_t& donated) {
-    const auto& kept = entry.rule->residuals();
+  uint64_t gather(const Entry& entry, const BackwardPlan& plan, std::vector<Array>& cotangents,
+                  const int64_t* operands, const int64_t* outputs) {
     for (const Source& s : plan.sources) {
       if (s.kind == Source::cotangent) {
-        in.push_back(cotangents[static_cast<size_t>(outputs[s.index])]);
+        in_.push_back(cotangents[static_cast<size_t>(outputs[s.index])]);
       } else if (s.kind == Source::accumulator) {
         Array& sum = cotangents[static_cast<size_t>(operands[s.index])];
-        in.push_back(std::move(sum));
+        in_.push_back(std::move(sum));
         sum = Array();
       } else {
-        size_t i = 0;
-        while (kept[i].kind != s.kind || kept[i].index != s.index) ++i;
-        in.push_back(residuals_[entry.first_residual + i]);
+        in_.push_back(residuals_[entry.first_residual + static_cast<size_t>(s.index)]);
       }
     }
-    for (size_t i = 0; i < in.size(); ++i) {
-      if (plan.sources[i].kind == Source::accumulator && owned_alone(in[i])) donated |= uint64_t{1} << i;
+    uint64_t donated = 0;
+    for (size_t i = 0; i < in_.size(); ++i) {
+      if (plan.sources[i].kind == Source::accumulator && owned_alone(in_[i])) donated |= uint64_t{1} << i;
     }
+    return donated;
   }
 
   static bool owned_alone(const Array& x) {
@@ -168,6 +167,7 @@ class Tape final : public Interpreter {
   std::vector<int64_t> slot_list_;
   std::vector<Runtimes> runtimes_;
   int64_t slots_ = 0;
+  std::vector<Array> in_, out_;   // of the step under way
 };
 
 }  // namespace wengert::diff

@@ -26,7 +26,10 @@ constexpr MathFunction functions[] = {
     {"sign", 1, 2, [](const R* x) -> R { return std::isnan(x[0]) ? x[0] : x[0] == 0 ? x[0] : x[0] > 0 ? 1 : -1; }},
     {"erfinv", 1, 24, nullptr},
     {"random_bits", 3, 60, nullptr},   // key word 0, key word 1, counter -> uint32
-    {"uniform", 1, 3, nullptr},        // uint32 bits -> float in [0, 1)
+    {"uniform", 1, 3, nullptr},        // a random word -> float32 in [0, 1)
+    {"uniform", 2, 5, nullptr},        // two -> float64
+    {"normal", 1, 24, nullptr},        // a random word -> standard normal float32
+    {"normal", 2, 30, nullptr},        // two -> float64
     {"permute", 4, 400, nullptr},      // key word 0, key word 1, index, length -> int64
 };
 

@@ -67,12 +67,25 @@ struct Thread {
   Interpreter* current = nullptr;
   std::source_location where;   // of the user's innermost call
   int depth = 0;                // of public functions that call public functions
-  void* plans = nullptr;        // the executor's own, given back with free_plans
-  void (*free_plans)(void*) = nullptr;
 
-  ~Thread() {
-    if (plans) free_plans(plans);
-  }
+  /// A cache that another folder keeps for this thread.
+  struct Cache {
+    void* data = nullptr;
+    void (*destroy)(void*) = nullptr;
+
+    template <class T>
+    T& get() {
+      if (!data) {
+        data = new T;
+        destroy = [](void* cache) { delete static_cast<T*>(cache); };
+      }
+      return *static_cast<T*>(data);
+    }
+    ~Cache() {
+      if (data) destroy(data);
+    }
+  };
+  Cache plans, derivations;
 };
 
 namespace detail {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "wengert/backends/cpu/plan.hpp"
 #include "wengert/program/primitive.hpp"
@@ -12,7 +13,6 @@ namespace wengert::cpu {
 namespace {
 
 std::atomic<int64_t> plans_made{0};
-thread_local bool oracle = false;
 
 /// Everything that a plan is found by.
 struct Key {
@@ -78,16 +78,10 @@ PlanTable& table() {
 struct ThreadPlans {
   static constexpr size_t count = 1024;
   std::array<PlanEntry, count> entries;
+  bool oracle = false;   // run the plain evaluator
 };
 
-ThreadPlans& thread_plans() {
-  Thread& state = thread();
-  if (!state.plans) {
-    state.plans = new ThreadPlans;
-    state.free_plans = [](void* plans) { delete static_cast<ThreadPlans*>(plans); };
-  }
-  return *static_cast<ThreadPlans*>(state.plans);
-}
+ThreadPlans& thread_plans() { return thread().plans.get<ThreadPlans>(); }
 
 class CpuExecutor final : public Executor {
  public:
@@ -106,12 +100,13 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
   for (Node* x : in) {
     if (x->tag != 0) check_alive(x);
   }
-  const Key key{primitive, in, params, donated, oracle};
+  ThreadPlans& plans = thread_plans();
+  const Key key{primitive, in, params, donated, plans.oracle};
   const uint64_t hash = key.hash();
-  PlanEntry& entry = thread_plans().entries[hash % ThreadPlans::count];
-  if (!entry.plan || entry.oracle != oracle || !key.matches(*entry.plan)) {
+  PlanEntry& entry = plans.entries[hash % ThreadPlans::count];
+  if (!entry.plan || entry.oracle != plans.oracle || !key.matches(*entry.plan)) {
     entry.plan = table().find_or_make(key, hash, runtimes.size());
-    entry.oracle = oracle;
+    entry.oracle = plans.oracle;
   }
   run_plan(*entry.plan, in, runtimes, out);
 }
@@ -120,7 +115,7 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
 
 int64_t plan_count() { return plans_made.load(std::memory_order_relaxed); }
 
-OracleScope::OracleScope() : saved_(oracle) { oracle = true; }
-OracleScope::~OracleScope() { oracle = saved_; }
+OracleScope::OracleScope() : saved_(std::exchange(thread_plans().oracle, true)) {}
+OracleScope::~OracleScope() { thread_plans().oracle = saved_; }
 
 }  // namespace wengert::cpu

@@ -1,5 +1,7 @@
 #include "wengert/backends/cpu/plan.hpp"
 
+#include <algorithm>
+
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 #include "wengert/compile/schedule.hpp"
@@ -23,68 +25,113 @@ void set_chunk(compile::KernelText& kernel) {
   kernel.sizes[1] = std::max(chunk, (count + most_chunks - 1) / most_chunks);
 }
 
-PlanStep prepare_kernel(LoweredStep& step, bool compiled) {
-  PlanStep result;
-  result.buffers = std::move(step.slots);
-  if (!compiled) {
-    result.nest = std::move(step.nest);
-    return result;
-  }
-  compile::KernelText kernel = compile::print_kernel(*step.nest, step.schedule);
-  set_chunk(kernel);
-  result.kernel = find_kernel(kernel.text);
-  result.nest = std::move(step.nest);
-  result.sizes = std::move(kernel.sizes);
-  result.runtime_sizes = std::move(kernel.runtime_sizes);
-  return result;
-}
+/// Makes a plan of a lowered program: slots become places in blocks.
+class Planner {
+ public:
+  Planner(Plan& plan, compile::Lowered lowered) : plan_(plan), lowered_(std::move(lowered)) {}
 
-PlanStep prepare_claim(const compile::Lowered& lowered, const LoweredStep& step, const compile::Claims& claims) {
-  const Program& p = *lowered.program;
-  const Equation& e = p.equations()[step.equation];
-  PlanStep result;
-  std::vector<const Layout*> operands, results;
-  for (Atom a : p.operands(e)) {
-    result.buffers.push_back(lowered.slot(a));
-    operands.push_back(lowered.values[result.buffers.back()].layout);
+  void plan(const compile::LowerOptions& options) {
+    find_blocks();
+    for (LoweredStep& step : lowered_.steps) {
+      plan_.steps.push_back(step.kind == LoweredStep::claimed ? claim_step(step, *options.claims)
+                                                              : kernel_step(step, options.fuse));
+    }
+    for (Atom a : program().outputs()) {
+      const uint32_t slot = lowered_.slot(a);
+      plan_.outputs.push_back({place(slot), lowered_.values[slot].layout});
+    }
+    plan_.direct = is_direct();
   }
-  result.operand_count = e.operand_count;
-  for (uint32_t r = 0; r < e.result_count; ++r) {
-    result.buffers.push_back(e.results + r);
-    results.push_back(lowered.values[e.results + r].layout);
-  }
-  result.claimed = claims.prepare(p, e, operands, results);
-  return result;
-}
 
-void note_slots(Plan& plan, const compile::Lowered& lowered) {
-  std::vector<bool> used(lowered.values.size());
-  for (const PlanStep& step : plan.steps) {
-    for (uint32_t s : step.buffers) {
-      used[s] = true;
-      if (lowered.values[s].kind == Value::alias) used[lowered.values[s].base] = true;
+ private:
+  const Program& program() const { return *lowered_.program; }
+
+  /// The slot whose memory a slot's elements lie in.
+  uint32_t root(uint32_t slot) const {
+    const Value& value = lowered_.values[slot];
+    return value.kind == Value::alias ? value.base : slot;
+  }
+
+  void find_blocks() {
+    std::vector<bool> used(lowered_.values.size());
+    for (const LoweredStep& step : lowered_.steps) {
+      for (uint32_t s : step_slots(step)) used[root(s)] = true;
+    }
+    for (Atom a : program().outputs()) used[root(lowered_.slot(a))] = true;
+    block_.resize(lowered_.values.size());
+    uint32_t next = 0;
+    for (; next < plan_.inputs.size(); ++next) block_[next] = next;
+    for (uint32_t s = 0; s < used.size(); ++s) {
+      if (!used[s] || lowered_.values[s].kind != Value::stored) continue;
+      block_[s] = next++;
+      plan_.allocated.push_back(lowered_.values[s].layout);
+    }
+    for (uint32_t s = program().variable_count(); s < used.size(); ++s) {
+      if (!used[s]) continue;
+      block_[s] = next++;
+      plan_.constants.push_back(program().constant(s - program().variable_count()));
     }
   }
-  for (Atom a : lowered.program->outputs()) {
-    const uint32_t s = lowered.slot(a);
-    plan.outputs.push_back(s);
-    if (lowered.values[s].kind == Value::alias) used[lowered.values[s].base] = true;
-    used[s] = true;
-  }
-  for (uint32_t s = 0; s < lowered.values.size(); ++s) {
-    if (used[s] && lowered.values[s].kind == Value::stored) plan.stored.push_back(s);
-    if (used[s] && s >= lowered.program->variable_count()) plan.constants.push_back(s);
-  }
-}
 
-bool is_direct(const Plan& plan) {
-  if (plan.steps.size() != 1 || plan.steps[0].claimed || !plan.steps[0].kernel || plan.outputs.size() != 1) return false;
-  if (plan.stored.size() != 1 || plan.stored[0] != plan.outputs[0] || !plan.steps[0].runtime_sizes.empty()) return false;
-  for (uint32_t s : plan.steps[0].buffers) {
-    if (s != plan.outputs[0] && s >= plan.inputs.size()) return false;
+  std::vector<uint32_t> step_slots(const LoweredStep& step) const {
+    if (step.kind != LoweredStep::claimed) return step.slots;
+    const Equation& e = program().equations()[step.equation];
+    std::vector<uint32_t> slots;
+    for (Atom a : program().operands(e)) slots.push_back(lowered_.slot(a));
+    for (uint32_t r = 0; r < e.result_count; ++r) slots.push_back(e.results + r);
+    return slots;
   }
-  return true;
-}
+
+  Place place(uint32_t slot) const {
+    const Value& value = lowered_.values[slot];
+    const int64_t size = itemsize(value.layout->type->dtype);
+    Place result{block_[root(slot)], value.offset * size, {}};
+    for (const auto& [parameter, stride] : value.runtime_offset) result.runtime_bytes.emplace_back(parameter, stride * size);
+    return result;
+  }
+
+  PlanStep kernel_step(LoweredStep& step, bool compiled) const {
+    PlanStep result;
+    for (uint32_t s : step.slots) result.buffers.push_back(place(s));
+    if (compiled) {
+      compile::KernelText kernel = compile::print_kernel(*step.nest, step.schedule);
+      set_chunk(kernel);
+      result.kernel = find_kernel(kernel.text);
+      result.sizes = std::move(kernel.sizes);
+      result.runtime_sizes = std::move(kernel.runtime_sizes);
+    }
+    if (!result.kernel) result.nest = std::move(step.nest);
+    return result;
+  }
+
+  PlanStep claim_step(const LoweredStep& step, const compile::Claims& claims) const {
+    PlanStep result;
+    const Equation& e = program().equations()[step.equation];
+    std::vector<const Layout*> layouts;
+    for (uint32_t s : step_slots(step)) {
+      result.buffers.push_back(place(s));
+      layouts.push_back(lowered_.values[s].layout);
+    }
+    result.operand_count = e.operand_count;
+    const std::span<const Layout* const> all(layouts);
+    result.claimed = claims.prepare(program(), e, all.first(e.operand_count), all.subspan(e.operand_count));
+    return result;
+  }
+
+  bool is_direct() const {
+    if (plan_.steps.size() != 1 || !plan_.steps[0].kernel || !plan_.steps[0].runtime_sizes.empty()) return false;
+    if (plan_.outputs.size() != 1 || plan_.allocated.size() != 1 || !plan_.constants.empty()) return false;
+    const Place& output = plan_.outputs[0].place;
+    if (output.block != plan_.inputs.size() || plan_.outputs[0].layout != plan_.allocated[0]) return false;
+    return plan_.steps[0].buffers.size() <= 8 &&
+           std::all_of(plan_.steps[0].buffers.begin(), plan_.steps[0].buffers.end(),
+                       [](const Place& p) { return p.bytes == 0 && p.runtime_bytes.empty(); });
+  }
+
+  Plan& plan_;
+  compile::Lowered lowered_;
+  std::vector<uint32_t> block_;
+};
 
 [[noreturn]] void fail(const Plan& plan, int32_t status) {
   const std::string operation = plan.primitive->name;
@@ -98,88 +145,92 @@ bool is_direct(const Plan& plan) {
   }
 }
 
-/// One launch in the making: the addresses and arrays of all slots.
+/// One launch in the making: the blocks of a plan and their addresses. Small plans need no memory of their own.
 class Launch {
  public:
-  Launch(const Plan& plan, Inputs in, const Runtimes& runtimes)
-      : plan_(plan), in_(in), runtimes_(runtimes), arrays_(plan.values.size()), data_(plan.values.size()) {
-    for (size_t i = 0; i < in.size(); ++i) data_[i] = in[i]->data;
-    for (uint32_t s : plan.constants) data_[s] = plan.program->constant(s - plan.program->variable_count()).node()->data;
-    for (uint32_t s : plan.stored) {
-      arrays_[s] = detail::make_array(plan.values[s].layout);
-      data_[s] = arrays_[s].node()->data;
+  Launch(const Plan& plan, Inputs in, const Runtimes& runtimes) : plan_(plan), in_(in), runtimes_(runtimes) {
+    const size_t blocks = in.size() + plan.allocated.size() + plan.constants.size();
+    if (blocks > few_blocks) many_addresses_.resize(blocks);
+    if (plan.allocated.size() > few_arrays) many_arrays_.resize(plan.allocated.size());
+    addresses_ = blocks > few_blocks ? many_addresses_.data() : few_addresses_;
+    arrays_ = plan.allocated.size() > few_arrays ? many_arrays_.data() : few_arrays_storage_;
+    size_t next = 0;
+    for (Node* x : in) addresses_[next++] = x->data;
+    for (size_t i = 0; i < plan.allocated.size(); ++i) {
+      arrays_[i] = detail::make_array(plan.allocated[i]);
+      addresses_[next++] = arrays_[i].node()->data;
     }
+    for (const Array& x : plan.constants) addresses_[next++] = x.node()->data;
   }
 
   void run() {
     for (const PlanStep& step : plan_.steps) run(step);
   }
 
-  Array output(uint32_t slot) {
-    const Value& value = plan_.values[slot];
-    if (value.kind != Value::alias) return base(slot);
-    Array whole = base(value.base);
-    const int64_t offset = alias_offset(value);
-    if (offset == 0 && whole.node()->layout == value.layout) return whole;
-    return detail::make_view(whole, value.layout, offset);
+  Array output(const PlanOutput& output) {
+    Array whole = block(output.place.block);
+    const int64_t bytes = offset(output.place);
+    if (bytes == 0 && whole.node()->layout == output.layout) return whole;
+    return detail::make_view(whole, output.layout, bytes / itemsize(output.layout->type->dtype));
   }
 
  private:
-  Array base(uint32_t slot) {
-    if (slot < in_.size()) return share(in_[slot]);
-    if (slot >= plan_.program->variable_count()) return plan_.program->constant(slot - plan_.program->variable_count());
-    return arrays_[slot];
+  static constexpr size_t few_blocks = 24, few_arrays = 8;
+
+  Array block(uint32_t number) const {
+    if (number < in_.size()) return share(in_[number]);
+    const size_t own = number - in_.size();
+    return own < plan_.allocated.size() ? arrays_[own] : plan_.constants[own - plan_.allocated.size()];
   }
 
-  int64_t alias_offset(const Value& value) const {
-    int64_t offset = value.offset;
-    for (const auto& [parameter, stride] : value.runtime_offset) offset += runtimes_[parameter].value * stride;
-    return offset;
-  }
-
-  void* address(uint32_t slot) const {
-    const Value& value = plan_.values[slot];
-    if (value.kind != Value::alias) return data_[slot];
-    return data_[value.base] + alias_offset(value) * itemsize(value.layout->type->dtype);
+  int64_t offset(const Place& place) const {
+    int64_t bytes = place.bytes;
+    for (const auto& [parameter, unit] : place.runtime_bytes) bytes += runtimes_[parameter].value * unit;
+    return bytes;
   }
 
   void run(const PlanStep& step) {
-    std::vector<void*> buffers;
-    for (uint32_t s : step.buffers) buffers.push_back(address(s));
-    if (step.claimed) {
-      const std::span<void* const> all(buffers);
-      const size_t n = static_cast<size_t>(step.operand_count);
-      return step.claimed->run(all.first(n), all.subspan(n));
-    }
-    if (!step.kernel) {
-      std::vector<int64_t> arguments;
-      for (const RuntimeParam& r : runtimes_) arguments.push_back(r.value);
-      return compile::run_nest(*step.nest, buffers, arguments);
-    }
-    int32_t status;
-    if (step.runtime_sizes.empty()) {
-      status = step.kernel(context(), buffers.data(), step.sizes.data(), nullptr);
-    } else {
-      std::vector<int64_t> sizes = step.sizes;
-      for (const auto& [position, parameter] : step.runtime_sizes) sizes[static_cast<size_t>(position)] = runtimes_[parameter].value;
-      status = step.kernel(context(), buffers.data(), sizes.data(), nullptr);
-    }
+    void* few[few_blocks];
+    std::vector<void*> many(step.buffers.size() > few_blocks ? step.buffers.size() : 0);
+    void** buffers = many.empty() ? few : many.data();
+    for (size_t i = 0; i < step.buffers.size(); ++i) buffers[i] = addresses_[step.buffers[i].block] + offset(step.buffers[i]);
+    const std::span<void* const> all(buffers, step.buffers.size());
+    if (step.claimed) return step.claimed->run(all.first(step.operand_count), all.subspan(step.operand_count));
+    if (!step.kernel) return run_plainly(step, all);
+    const int32_t status = step.runtime_sizes.empty() ? step.kernel(context(), buffers, step.sizes.data(), nullptr)
+                                                      : run_with_runtimes(step, buffers);
     if (status != wg_ok) fail(plan_, status);
+  }
+
+  int32_t run_with_runtimes(const PlanStep& step, void* const* buffers) const {
+    std::vector<int64_t> sizes = step.sizes;
+    for (const auto& [position, parameter] : step.runtime_sizes) sizes[static_cast<size_t>(position)] = runtimes_[parameter].value;
+    return step.kernel(context(), buffers, sizes.data(), nullptr);
+  }
+
+  void run_plainly(const PlanStep& step, std::span<void* const> buffers) const {
+    std::vector<int64_t> arguments;
+    for (const RuntimeParam& r : runtimes_) arguments.push_back(r.value);
+    compile::run_nest(*step.nest, buffers, arguments);
   }
 
   const Plan& plan_;
   Inputs in_;
   const Runtimes& runtimes_;
-  std::vector<Array> arrays_;
-  std::vector<std::byte*> data_;
+  std::byte** addresses_;
+  Array* arrays_;
+  std::byte* few_addresses_[few_blocks];
+  Array few_arrays_storage_[few_arrays];
+  std::vector<std::byte*> many_addresses_;
+  std::vector<Array> many_arrays_;
 };
 
 void run_direct(const Plan& plan, Inputs in, Array& out) {
   const PlanStep& step = plan.steps[0];
-  Array result = detail::make_array(plan.values[plan.outputs[0]].layout);
-  void* buffers[16];
+  Array result = detail::make_array(plan.allocated[0]);
+  void* buffers[8];
   size_t n = 0;
-  for (uint32_t s : step.buffers) buffers[n++] = s < in.size() ? in[s]->data : result.node()->data;
+  for (const Place& p : step.buffers) buffers[n++] = p.block < in.size() ? in[p.block]->data : result.node()->data;
   const int32_t status = step.kernel(context(), buffers, step.sizes.data(), nullptr);
   if (status != wg_ok) fail(plan, status);
   out = std::move(result);
@@ -194,25 +245,15 @@ std::unique_ptr<Plan> make_plan(const Primitive& primitive, const Params& params
   for (const Layout* layout : inputs) types.push_back(layout->type);
   ProgramPtr program = primitive.body ? record_body(primitive, types, params, runtime_count)
                                       : single_equation(primitive, types, params, runtime_count);
-  const compile::Claims* claims = given.claims;
-  const auto keep = [&](const Equation& e) { return claims && e.primitive->body && false; };
-  program = simplify(*inline_composites(*program, keep));
+  program = simplify(*inline_composites(*program));
   compile::LowerOptions options = given;
   options.donated = donated;
-  compile::Lowered lowered = compile::lower(program, inputs, options);
   auto plan = std::make_unique<Plan>();
   plan->primitive = &primitive;
   plan->params = params;
   plan->inputs.assign(inputs.begin(), inputs.end());
   plan->donated = donated;
-  plan->program = program;
-  for (LoweredStep& step : lowered.steps) {
-    if (step.kind == LoweredStep::claimed) plan->steps.push_back(prepare_claim(lowered, step, *claims));
-    else plan->steps.push_back(prepare_kernel(step, given.fuse));
-  }
-  note_slots(*plan, lowered);
-  plan->values = std::move(lowered.values);
-  plan->direct = is_direct(*plan);
+  Planner(*plan, compile::lower(program, inputs, options)).plan(options);
   return plan;
 }
 

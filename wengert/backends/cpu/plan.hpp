@@ -11,15 +11,29 @@
 
 namespace wengert::cpu {
 
-/// One kernel launch or library call. `buffers` are slots of the plan.
+/// An address of a launch: bytes after one of its blocks. Blocks are the inputs, then the memory that the plan
+/// allocates, then constants.
+struct Place {
+  uint32_t block = 0;
+  int64_t bytes = 0;
+  std::vector<std::pair<int, int64_t>> runtime_bytes;   // (runtime parameter, bytes that one of it is worth)
+};
+
+/// One kernel launch or library call.
 struct PlanStep {
   wg_kernel kernel = nullptr;                       // null: run the nest in plain C++
   std::shared_ptr<compile::Nest> nest;
   std::shared_ptr<compile::ClaimedCall> claimed;
-  int operand_count = 0;                            // claimed: the first buffers; the rest are results
-  std::vector<uint32_t> buffers;
+  size_t operand_count = 0;                         // claimed: the first buffers; the rest are results
+  std::vector<Place> buffers;
   std::vector<int64_t> sizes;
-  std::vector<std::pair<int, int>> runtime_sizes;
+  std::vector<std::pair<int, int>> runtime_sizes;   // (position in sizes, runtime parameter)
+};
+
+/// An output: a block, or a view of one.
+struct PlanOutput {
+  Place place;
+  const Layout* layout = nullptr;
 };
 
 struct Plan {
@@ -30,18 +44,17 @@ struct Plan {
   uint64_t donated = 0;
 
   // What it does.
-  std::vector<compile::Value> values;               // by slot
-  std::vector<uint32_t> stored;                     // slots that get memory of their own
-  std::vector<uint32_t> outputs;                    // slots
-  std::vector<uint32_t> constants;                  // slots of constants that kernels read
+  std::vector<const Layout*> allocated;             // blocks that the plan allocates
+  std::vector<Array> constants;
   std::vector<PlanStep> steps;
-  ProgramPtr program;
-  bool direct = false;                              // one kernel over inputs and outputs, nothing else
+  std::vector<PlanOutput> outputs;
+  bool direct = false;                              // one kernel over inputs and one output, nothing else
 };
 
 /// Derives the plan of a primitive for operands of those layouts.
 std::unique_ptr<Plan> make_plan(const Primitive& primitive, const Params& params, int runtime_count,
-                                std::span<const Layout* const> inputs, uint64_t donated, const compile::LowerOptions& options);
+                                std::span<const Layout* const> inputs, uint64_t donated,
+                                const compile::LowerOptions& options);
 
 /// Runs a plan. Donated inputs are unique and may come back as outputs.
 void run_plan(const Plan& plan, Inputs in, const Runtimes& runtimes, std::span<Array> out);

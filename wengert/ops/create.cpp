@@ -1,0 +1,113 @@
+#include "wengert/ops/create.hpp"
+
+#include <cmath>
+
+#include "wengert/ops/common.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/shape.hpp"
+
+namespace wengert {
+namespace {
+using Values = std::vector<Expr>;
+
+void want_supported(const Avals& in, Dtype dtype) {
+  want(is_supported(dtype), in, ErrorKind::dtype, "dtype-unsupported", "bool, uint8, int32, int64, float32 or float64");
+}
+}  // namespace
+
+const Primitive copy_primitive{
+    .name = "copy",
+    .doc = "The same values in memory of their own.",
+    .traits = Trait::elementwise | Trait::linear | Trait::cheap,
+    .infer = as_operand,
+    .tangent = [](const RuleEquation&, Tangents d) -> Results { return d[0]; },
+    .transpose = [](const RuleEquation&, const Array& ct, int) { return ct; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, i)}; },
+    .samples = {{{{{2, 3}}}, {{{}}}}},
+};
+
+const Primitive iota_primitive{
+    .name = "iota",
+    .doc = "The index along one axis.",
+    .traits = Trait::nondifferentiable | Trait::cheap,
+    .params = {"shape", "axis", "dtype"},
+    .operands = {"none"},
+    .infer = [](const Avals& in) -> Types {
+      want_supported(in, in.params.dtype(2));
+      const int64_t rank = in.params.shape(0).rank(), axis = in.params.integer(1);
+      want(axis >= 0 && axis < rank, in, ErrorKind::shape, "axis-range", "an axis of the shape");
+      return {Type::of(in.params.dtype(2), in.params.shape(0))}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      return {convert(i[static_cast<size_t>(k.params().integer(1))], k.result().dtype)}; },
+    .samples = {.cases = {{{}, {Shape{4}, int64_t{0}, Dtype::int64}}, {{}, {Shape{2, 3}, int64_t{1}, Dtype::float32}}}, .dtypes = {Dtype::int64}},
+};
+
+const Primitive eye_primitive{
+    .name = "eye",
+    .doc = "Ones where column - row == diagonal, zeros elsewhere.",
+    .traits = Trait::nondifferentiable | Trait::cheap,
+    .params = {"shape", "diagonal", "dtype"},
+    .operands = {"none"},
+    .infer = [](const Avals& in) -> Types {
+      want_supported(in, in.params.dtype(2));
+      want(in.params.shape(0).rank() == 2, in, ErrorKind::shape, "eye-rank", "a shape of rank 2");
+      return {Type::of(in.params.dtype(2), in.params.shape(0))}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      const Dtype dtype = k.result().dtype;
+      return {select(i[1] - i[0] == k.integer(k.params().integer(1)), k.constant(1, dtype), k.constant(0, dtype))}; },
+    .samples = {.cases = {{{}, {Shape{3, 4}, int64_t{1}, Dtype::float32}}}, .dtypes = {Dtype::float32}},
+};
+
+Array full(const Shape& shape, const Operand& value, Dtype dtype) {
+  const CallScope scope(value);
+  const Array x = value.is_scalar() ? value.scalar(dtype) : convert(value, dtype);
+  return bind(copy_primitive, broadcast_to(strengthen(x), shape));
+}
+Array full(const Shape& shape, const Operand& value) { return full(shape, value, value.dtype()); }
+Array zeros(const Shape& shape, Dtype dtype) { return full(shape, 0, dtype); }
+Array ones(const Shape& shape, Dtype dtype) { return full(shape, 1, dtype); }
+Array zeros_like(const Array& x) { return zeros(x.shape(), x.dtype()); }
+Array ones_like(const Array& x) { return ones(x.shape(), x.dtype()); }
+
+Array iota(const Shape& shape, int axis, Dtype dtype) {
+  return bind(iota_primitive, std::span<const Array>(), {shape, static_cast<int64_t>(axis), dtype});
+}
+
+Array eye(int64_t rows, int64_t columns, int64_t diagonal, Dtype dtype) {
+  return bind(eye_primitive, std::span<const Array>(), {Shape{rows, columns < 0 ? rows : columns}, diagonal, dtype});
+}
+
+Array arange(int64_t stop) { return arange(int64_t{0}, stop); }
+
+Array arange(int64_t start, int64_t stop, int64_t step, Dtype dtype) {
+  if (step == 0) fail(ErrorKind::value, "arange-step", "arange", "step 0", "a step that is not 0");
+  const int64_t count = std::max<int64_t>(0, (stop - start + step - (step > 0 ? 1 : -1)) / step);
+  return convert(iota({count}, 0, int64) * step + start, dtype);
+}
+
+Array arange(double start, double stop, double step, Dtype dtype) {
+  if (!(step != 0) || !std::isfinite((stop - start) / step)) {
+    fail(ErrorKind::value, "arange-step", "arange", "start " + std::to_string(start) + ", stop " + std::to_string(stop) +
+         ", step " + std::to_string(step), "finite numbers and a step that is not 0");
+  }
+  const int64_t count = std::max<int64_t>(0, static_cast<int64_t>(std::ceil((stop - start) / step)));
+  const Array index = iota({count}, 0, float64);
+  return convert(index * full({}, step, float64) + full({}, start, float64), dtype);
+}
+
+Array linspace(double start, double stop, int64_t count, Dtype dtype) {
+  if (count < 0) fail(ErrorKind::value, "linspace-count", "linspace", "count " + std::to_string(count), "a count >= 0");
+  const double step = count > 1 ? (stop - start) / static_cast<double>(count - 1) : 0;
+  const Array index = iota({count}, 0, float64);
+  return convert(index * full({}, step, float64) + full({}, start, float64), dtype);
+}
+
+Array contiguous(const Operand& x) {
+  const CallScope scope(x);
+  const Array a = x.to_array();
+  if (a.layout().contiguous && a.node()->tag == 0) return a;
+  const Array flat = reshape(a, Shape{a.size()});
+  return reshape(flat, a.shape());
+}
+
+}  // namespace wengert

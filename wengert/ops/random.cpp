@@ -1,0 +1,151 @@
+#include "wengert/ops/random.hpp"
+
+#include "wengert/ops/common.hpp"
+#include "wengert/ops/elementwise.hpp"
+
+namespace wengert {
+namespace {
+
+using Values = std::vector<Expr>;
+
+/// The two words of a key.
+struct KeyWords {
+  Expr low, high;
+};
+KeyWords words(Lowering& k) {
+  const Expr key = k(0, {});
+  return {convert(key, Dtype::uint32), convert(floordiv(key, k.integer(int64_t{1} << 32)), Dtype::uint32)};
+}
+
+Expr bits(const KeyWords& key, Expr index) {
+  const Expr arguments[] = {key.low, key.high, index};
+  return math("random_bits", arguments, Dtype::uint32);
+}
+
+/// Row-major number of an element, whatever its layout.
+Expr linear_index(Lowering& k, const Coordinates& i) {
+  Expr linear = k.integer(0);
+  for (size_t d = 0; d < i.size(); ++d) linear = linear * k.integer(k.result().shape[static_cast<int>(d)]) + i[d];
+  return linear;
+}
+
+/// A distribution's function of one random word, or of two in float64.
+Values draw(Lowering& k, const Coordinates& i, std::string_view function) {
+  const KeyWords key = words(k);
+  const Expr index = linear_index(k, i);
+  if (k.result().dtype == Dtype::float32) {
+    const Expr word = bits(key, index);
+    return {math(function, {&word, 1}, Dtype::float32)};
+  }
+  const Expr pair[] = {bits(key, index * k.integer(2)), bits(key, index * k.integer(2) + k.integer(1))};
+  return {math(function, pair, Dtype::float64)};
+}
+
+void want_key(const Avals& in) {
+  want(in[0].dtype == Dtype::int64 && in[0].rank() == 0, in, ErrorKind::dtype, "random-key",
+       "a key: int64 of rank 0; make one with wg::random::key(seed)");
+}
+
+Types infer_draw(const Avals& in) {
+  want_key(in);
+  const Dtype dtype = in.params.dtype(1);
+  want(dtype == Dtype::float32 || dtype == Dtype::float64, in, ErrorKind::dtype, "random-dtype", "float32 or float64");
+  return {Type::of(dtype, in.params.shape(0))};
+}
+
+Samples draw_samples() {
+  const std::vector<std::pair<double, double>> range = {{-1e9, 1e9}};
+  return {.cases = {Sample{{{}}, {Shape{4, 5}, Dtype::float32}, {}, {Dtype::int64}, range},
+                    Sample{{{}}, {Shape{3}, Dtype::float64}, {}, {Dtype::int64}, range}},
+          .dtypes = {Dtype::int64}};
+}
+
+}  // namespace
+
+const Primitive random_uniform_primitive{
+    .name = "random_uniform",
+    .doc = "Uniform in [0, 1): element i from word i of the key's stream (float64: words 2i and 2i+1).",
+    .traits = Trait::nondifferentiable,
+    .params = {"shape", "dtype"},
+    .operands = {"key"},
+    .infer = infer_draw,
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return draw(k, i, "uniform"); },
+    .samples = draw_samples(),
+};
+
+const Primitive random_normal_primitive{
+    .name = "random_normal",
+    .doc = "Standard normal: sqrt(2) erfinv of a uniform number in (-1, 1).",
+    .traits = Trait::nondifferentiable,
+    .params = {"shape", "dtype"},
+    .operands = {"key"},
+    .infer = infer_draw,
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return draw(k, i, "normal"); },
+    .samples = draw_samples(),
+};
+
+const Primitive random_fold_primitive{
+    .name = "random_fold",
+    .doc = "A new key from a key and a number: words 2^62 + 2 number and the next one of the key's stream.",
+    .traits = Trait::nondifferentiable,
+    .operands = {"key", "number"},
+    .infer = [](const Avals& in) -> Types {
+      want_key(in);
+      want(in[1].dtype == Dtype::int64 && in[1].rank() == 0, in, ErrorKind::dtype, "random-number", "an int64 number of rank 0");
+      return {Type::of(Dtype::int64, {})}; },
+    .lower = [](Lowering& k, const Coordinates&) -> Values {
+      const KeyWords key = words(k);
+      const Expr first = k(1, {}) * k.integer(2) + k.integer(int64_t{1} << 62);
+      const Expr low = convert(bits(key, first), Dtype::int64), high = convert(bits(key, first + k.integer(1)), Dtype::int64);
+      return {low + high * k.integer(int64_t{1} << 32)}; },
+    .samples = {.cases = {{{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {-1e6, 1e6}}}}, .dtypes = {Dtype::int64}},
+};
+
+const Primitive random_permutation_primitive{
+    .name = "random_permutation",
+    .doc = "Element i of a permutation of 0..n-1: a Feistel network over the next power of 4, walked until below n.",
+    .traits = Trait::nondifferentiable,
+    .params = {"n"},
+    .operands = {"key"},
+    .infer = [](const Avals& in) -> Types {
+      want_key(in);
+      want(in.params.integer(0) >= 0, in, ErrorKind::value, "permutation-length", "n >= 0");
+      return {Type::of(Dtype::int64, {in.params.integer(0)})}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      const KeyWords key = words(k);
+      const Expr arguments[] = {key.low, key.high, i[0], k.integer(k.params().integer(0))};
+      return {math("permute", arguments, Dtype::int64)}; },
+    .samples = {.cases = {{{{}}, {int64_t{17}}, {}, {}, {{-1e9, 1e9}}}}, .dtypes = {Dtype::int64}},
+};
+
+namespace random {
+
+Array key(int64_t seed) { return array(seed); }
+
+Array fold_in(const Array& key, const Operand& number) {
+  const CallScope scope(number);
+  const Array n = number.is_scalar() ? strengthen(number.scalar(int64)) : convert(number, int64);
+  return bind(random_fold_primitive, key, n);
+}
+
+std::vector<Array> split(const Array& key, int64_t count) {
+  std::vector<Array> keys;
+  for (int64_t i = 0; i < count; ++i) keys.push_back(fold_in(key, i));
+  return keys;
+}
+
+Array uniform(const Array& key, const Shape& shape, Dtype dtype, double low, double high) {
+  const Array u = bind(random_uniform_primitive, key, {shape, dtype});
+  return low == 0 && high == 1 ? u : u * (high - low) + low;
+}
+
+Array normal(const Array& key, const Shape& shape, Dtype dtype) { return bind(random_normal_primitive, key, {shape, dtype}); }
+
+Array bernoulli(const Array& key, const Operand& probability, const Shape& shape) {
+  return less(uniform(key, shape), probability);
+}
+
+Array permutation(const Array& key, int64_t n) { return bind(random_permutation_primitive, key, {n}); }
+
+}  // namespace random
+}  // namespace wengert
