@@ -24,6 +24,20 @@ inline int64_t floor_modulo(int64_t a, int64_t b) {
   return b == 0 ? 0 : subtract_wrapping(a, multiply_wrapping(floor_divide(a, b), b));
 }
 
+/// The remainder of Python: exact, with the sign of b.
+inline long double floor_modulo(long double a, long double b) {
+  const long double rest = std::fmod(a, b);
+  if (rest == 0) return std::copysign(0.0L, b);
+  return (rest < 0) != (b < 0) ? rest + b : rest;
+}
+/// The quotient that belongs to it.
+inline long double floor_divide(long double a, long double b) {
+  if (b == 0) return a / b;
+  const long double rest = std::fmod(a, b);
+  const long double quotient = std::nearbyint((a - rest) / b) - (rest != 0 && (rest < 0) != (b < 0));
+  return quotient == 0 ? std::copysign(0.0L, a / b) : quotient;
+}
+
 inline int64_t lowest_integer(Dtype d) {
   if (d == Dtype::int64) return std::numeric_limits<int64_t>::min();
   return d == Dtype::int32 ? std::numeric_limits<int32_t>::min() : 0;

@@ -227,11 +227,11 @@ class Runner {
       case Op::max: return combine(Combine::max, a, b, n.dtype);
       case Op::min: return combine(Combine::min, a, b, n.dtype);
       case Op::floordiv:
-        if (is_floating(n.dtype)) return {std::floor(a.real / b.real), 0};
+        if (is_floating(n.dtype)) return {floor_divide(a.real, b.real), 0};
         return wrap({0, floor_divide(a.integer, b.integer)}, n.dtype);
       case Op::mod: {
         if (!is_floating(n.dtype)) return wrap({0, floor_modulo(a.integer, b.integer)}, n.dtype);
-        return {a.real - std::floor(a.real / b.real) * b.real, 0};
+        return {floor_modulo(a.real, b.real), 0};
       }
       case Op::eq: return {0, child_is_real(0) ? a.real == b.real : a.integer == b.integer};
       case Op::ne: return {0, child_is_real(0) ? a.real != b.real : a.integer != b.integer};
