@@ -1,0 +1,237 @@
+// Trees of arrays: parameters, optimizer state, batches and gradients.
+//
+// A tree is an Array (a leaf); a std::vector, array, map with string keys, tuple, pair or optional of trees; an
+// aggregate of trees; or a class with  template <class V> void fields(V& v) { v("name", member); ... } .
+// Numbers, strings, enums, function pointers, and whatever has == and std::hash, are static: part of the tree's
+// structure. Leaves may be undefined. Paths read `hidden.weight`, `layers[3].bias`, `["key"]`; that of a tree which
+// is one array is empty.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wengert/tree/visit.hpp"
+
+namespace wengert::tree {
+namespace detail {
+class StructureVisitor;
+}
+
+template <class T>
+concept Tree = detail::all_nodes<std::remove_cvref_t<T>>();
+
+/// What a tree is apart from its arrays: its nodes, their names and its static values.
+class Structure {
+ public:
+  bool operator==(const Structure& other) const;
+  uint64_t hash() const;
+  int leaf_count() const { return static_cast<int>(paths_.size()); }
+  /// By leaf, in the order of flatten().
+  const std::vector<std::string>& paths() const { return paths_; }
+  /// Where the two first differ, and in what: "layers: 2 elements, not 3"; empty when they are equal.
+  std::string difference(const Structure& other) const;
+
+  struct Entry {
+    enum Kind : uint8_t { leaf, value, open, close } kind;
+    std::string name;                       // of the field or key in its parent
+    std::string path;
+    std::string text;                       // type or kind of a node, or a value as printed
+    size_t count = 0;                       // children of a node
+    detail::StaticValue bits = {};          // owns nothing; see text and object
+    std::shared_ptr<const void> object = {};   // a copy of a static value of another type
+    bool operator==(const Entry& other) const;
+  };
+
+ private:
+  friend class detail::StructureVisitor;
+  friend std::string to_string(const Structure&);
+  std::vector<Entry> entries_;
+  std::vector<std::string> paths_;
+};
+
+/// "Net{hidden: Linear{in: 784, weight: *}, layers: [*, *]}"; * is an array.
+std::string to_string(const Structure& structure);
+
+namespace detail {
+
+class Count final : public Visitor {
+ public:
+  Count() : Visitor(false) {}
+  void leaf(Array&) override { ++leaves; }
+  int leaves = 0;
+};
+
+/// Copies handles out.
+class Collect final : public Visitor {
+ public:
+  explicit Collect(std::vector<Array>& leaves) : Visitor(false), leaves_(leaves) {}
+  void leaf(Array& x) override { leaves_.push_back(x); }
+
+ private:
+  std::vector<Array>& leaves_;
+};
+
+/// Puts handles in. Reports a wrong count in finish().
+class Replace final : public Visitor {
+ public:
+  explicit Replace(std::span<const Array> leaves) : Visitor(false), leaves_(leaves) {}
+  void leaf(Array& x) override {
+    if (next_ < leaves_.size()) x = leaves_[next_];
+    ++next_;
+  }
+  /// Throws Error(value, "tree-leaf-count") when the tree had another number of leaves.
+  void finish() const;
+
+ private:
+  std::span<const Array> leaves_;
+  size_t next_ = 0;
+};
+
+/// Which leaves are parameters and not buffers.
+class Trainable final : public Visitor {
+ public:
+  explicit Trainable(std::vector<bool>& flags) : Visitor(false), flags_(flags) {}
+  void leaf(Array&) override { flags_.push_back(!in_buffer()); }
+
+ private:
+  std::vector<bool>& flags_;
+};
+
+class ForEach final : public Visitor {
+ public:
+  using Function = std::function<void(const std::string&, Array&)>;
+  explicit ForEach(const Function& f) : Visitor(true), f_(f) {}
+  void leaf(Array& x) override;
+
+ private:
+  const Function& f_;
+};
+
+using Walk = void (*)(const void* tree, Visitor& v);
+template <class T>
+void walk(const void* tree, Visitor& v) { visit_const(*static_cast<const T*>(tree), v); }
+
+Structure structure_of(const void* tree, Walk walk);
+std::vector<std::string> paths_of(const void* tree, Walk walk);
+std::vector<Array> leaves_of(const void* tree, Walk walk);
+/// The leaves of every tree. Throws Error(value, "tree-structure") naming `operation` and the first path in which two differ.
+std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees);
+
+using Predicate = std::function<bool(const std::string&)>;
+/// The leaves that are selected, then the others; undefined elsewhere.
+std::pair<std::vector<Array>, std::vector<Array>> split(const void* tree, Walk walk, const Predicate& selected);
+std::vector<Array> join(Walk walk, const void* a, const void* b);
+
+template <class T>
+void replace(T& tree, std::span<const Array> leaves) {
+  Replace replacement(leaves);
+  visit(tree, replacement);
+  replacement.finish();
+}
+
+}  // namespace detail
+
+/// The number of arrays, undefined ones too.
+template <class T>
+int leaf_count(const T& tree) {
+  detail::Count count;
+  detail::visit_const(tree, count);
+  return count.leaves;
+}
+
+/// The arrays of a tree, in the order of declaration; map entries in the order of their keys.
+template <class T>
+std::vector<Array> flatten(const T& tree) {
+  if constexpr (std::same_as<T, Array>) return {tree};
+  else return detail::leaves_of(&tree, &detail::walk<T>);
+}
+
+/// A copy of `like` with other leaves. Throws Error(value, "tree-leaf-count").
+template <class T>
+T unflatten(const T& like, std::span<const Array> leaves) {
+  if constexpr (Tree<T>) {
+    T copy(like);
+    detail::replace(copy, leaves);
+    return copy;
+  } else {
+    static_cast<void>(&detail::walk<T>);   // reports the type
+    __builtin_unreachable();
+  }
+}
+
+template <class T>
+Structure structure(const T& tree) { return detail::structure_of(&tree, &detail::walk<T>); }
+
+/// The path of every leaf, in the order of flatten().
+template <class T>
+std::vector<std::string> paths(const T& tree) { return detail::paths_of(&tree, &detail::walk<T>); }
+
+/// By leaf: whether it is a parameter; false below types for which is_buffer is true.
+template <class T>
+std::vector<bool> trainable(const T& tree) {
+  std::vector<bool> flags;
+  detail::Trainable visitor(flags);
+  detail::visit_const(tree, visitor);
+  return flags;
+}
+
+/// Calls f(path, array) on every leaf; f may assign to the array when the tree is not const.
+template <class T>
+void for_each(T& tree, const detail::ForEach::Function& f) {
+  detail::ForEach visitor(f);
+  detail::visit(const_cast<std::remove_const_t<T>&>(tree), visitor);
+}
+
+/// f(leaf, leaf of rest...) in place of every defined leaf of `first`; undefined leaves of `first` stay undefined, those
+/// of the others are given to f. Throws Error(value, "tree-structure") naming the first path in which the trees differ.
+template <class F, class T, class... Rest>
+T map(F&& f, const T& first, const Rest&... rest) {
+  static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map takes trees of one type");
+  const void* trees[] = {&first, &rest...};
+  auto leaves = detail::leaves_of_equals("tree::map", &detail::walk<T>, trees);
+  for (size_t i = 0; i < leaves[0].size(); ++i) {
+    if (!leaves[0][i].defined()) continue;
+    [&]<size_t... k>(std::index_sequence<k...>) {
+      leaves[0][i] = f(std::as_const(leaves[k][i])...);
+    }(std::make_index_sequence<1 + sizeof...(Rest)>());
+  }
+  return unflatten(first, leaves[0]);
+}
+
+/// The same with f(path, leaf, leaf of rest...).
+template <class F, class T, class... Rest>
+T map_with_path(F&& f, const T& first, const Rest&... rest) {
+  const std::vector<std::string> all = paths(first);
+  static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map_with_path takes trees of one type");
+  const void* trees[] = {&first, &rest...};
+  auto leaves = detail::leaves_of_equals("tree::map_with_path", &detail::walk<T>, trees);
+  for (size_t i = 0; i < leaves[0].size(); ++i) {
+    if (!leaves[0][i].defined()) continue;
+    [&]<size_t... k>(std::index_sequence<k...>) {
+      leaves[0][i] = f(all[i], std::as_const(leaves[k][i])...);
+    }(std::make_index_sequence<1 + sizeof...(Rest)>());
+  }
+  return unflatten(first, leaves[0]);
+}
+
+/// Two copies of the tree: one with the leaves whose path `selected` wants, one with the others. Leaves that went to
+/// the other copy are undefined. merge() puts them together again.
+template <class T>
+std::pair<T, T> partition(const T& tree, const detail::Predicate& selected) {
+  auto [a, b] = detail::split(&tree, &detail::walk<T>, selected);
+  return {unflatten(tree, a), unflatten(tree, b)};
+}
+
+/// The leaves that are defined in `a` or in `b`. Throws Error(value, "tree-merge") naming a leaf defined in both, and
+/// Error(value, "tree-structure") as map does.
+template <class T>
+T merge(const T& a, const T& b) { return unflatten(a, detail::join(&detail::walk<T>, &a, &b)); }
+
+}  // namespace wengert::tree
+
+template <>
+struct std::hash<wengert::tree::Structure> {
+  size_t operator()(const wengert::tree::Structure& s) const { return s.hash(); }
+};
