@@ -2,6 +2,7 @@
 #pragma once
 
 #include "wengert/array/array.hpp"
+#include "wengert/diff/grad.hpp"
 #include "wengert/ops/conv.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
@@ -9,3 +10,4 @@
 #include "wengert/ops/random.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
+#include "wengert/tree/tree.hpp"
