@@ -207,8 +207,10 @@ Array from_bytes(const void* data, const Type* type) {
 
 namespace {
 template <class V>
-Array scalar_of(V value, Dtype dtype, bool weak) {
-  Array result = make_array(Layout::contiguous_of(Type::of(dtype, {}, weak)));
+Array scalar_of(V value, const Layout* layout) {
+  const Dtype dtype = layout->type->dtype;
+  Array result(new_node(layout));
+  result.node()->data = result.node()->inline_values();
   std::byte* data = result.node()->data;
   auto store = [&](auto v) { std::memcpy(data, &v, sizeof v); };
   switch (dtype) {
@@ -227,8 +229,10 @@ Array scalar_of(V value, Dtype dtype, bool weak) {
 }
 }  // namespace
 
-Array scalar(double value, Dtype dtype, bool weak) { return scalar_of(value, dtype, weak); }
-Array scalar(int64_t value, Dtype dtype, bool weak) { return scalar_of(value, dtype, weak); }
+Array scalar(double value, Dtype dtype, bool weak) { return scalar_of(value, Type::of(dtype, {}, weak)->repeated()); }
+Array scalar(int64_t value, Dtype dtype, bool weak) { return scalar_of(value, Type::of(dtype, {}, weak)->repeated()); }
+Array repeated_scalar(double value, const Type* type) { return scalar_of(value, type->repeated()); }
+Array repeated_scalar(int64_t value, const Type* type) { return scalar_of(value, type->repeated()); }
 
 void ragged_list(int axis, int64_t expected, int64_t got) {
   throw Error(ErrorKind::shape, "array-ragged",

@@ -181,6 +181,9 @@ Array from_bytes(const void* data, const Type* type);
 /// A rank-0 array; value is converted to dtype.
 Array scalar(double value, Dtype dtype, bool weak);
 Array scalar(int64_t value, Dtype dtype, bool weak);
+/// One number seen at every index of `type`: strides 0, no memory of its own.
+Array repeated_scalar(double value, const Type* type);
+Array repeated_scalar(int64_t value, const Type* type);
 
 template <class T>
 void flatten_list(const T& value, Shape&, int, std::vector<T>& out, bool) { out.push_back(value); }

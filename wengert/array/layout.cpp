@@ -1,6 +1,7 @@
 #include "wengert/array/layout.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -85,7 +86,17 @@ const Type* Type::of(Dtype dtype, const Shape& shape, bool weak) {
   for (Dim d : shape) hash = mix(hash, static_cast<uint64_t>(d.value()));
   return types().find_or_add(
       hash, [&](const Type& t) { return t.dtype == dtype && t.weak == weak && t.shape == shape; },
-      [&] { return Type{dtype, weak, shape, shape.size(), hash}; });
+      [&] { return Type{dtype, weak, shape, shape.size(), hash, nullptr}; });
+}
+
+const Layout* Type::repeated() const {
+  std::atomic_ref<const Layout*> cached(repeated_layout);
+  const Layout* layout = cached.load(std::memory_order_acquire);
+  if (!layout) {
+    layout = Layout::of(this, Strides{});
+    cached.store(layout, std::memory_order_release);
+  }
+  return layout;
 }
 
 const Layout* Layout::of(const Type* type, const Strides& given) {

@@ -11,6 +11,8 @@
 
 namespace wengert {
 
+struct Layout;
+
 /// dtype, shape and the weak bit (set by scalar literals, see promote()). Interned.
 struct Type {
   Dtype dtype;
@@ -18,8 +20,11 @@ struct Type {
   Shape shape;
   int64_t size;   // elements
   uint64_t hash;
+  mutable const Layout* repeated_layout = nullptr;   // set once, atomically
 
   static const Type* of(Dtype dtype, const Shape& shape, bool weak = false);
+  /// The layout of one element seen everywhere: all strides 0. Found once.
+  const Layout* repeated() const;
 
   int rank() const { return shape.rank(); }
   int64_t nbytes() const { return size * itemsize(dtype); }

@@ -80,6 +80,15 @@ Shape common_shape(const Primitive& primitive, std::initializer_list<const Opera
        "shapes that broadcast: equal lengths from the last axis on, or 1");
 }
 
+namespace {
+/// Whether a plain number can stand beside `x` without an equation of its own: where values exist and x keeps its dtype.
+bool takes_number(const Operand& x, const Operand& number) {
+  const Interpreter* current = thread().current;
+  return (!current || current->concrete()) && !x.array().type().weak &&
+         promote(x.dtype(), false, number.dtype(), true) == x.dtype();
+}
+}  // namespace
+
 Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Shape& shape) {
   Array y = x.is_scalar() ? x.scalar(dtype) : x.dtype() == dtype ? x.array() : convert(x, dtype);
   if (y.type().weak && !weak) y = strengthen(y);
@@ -88,6 +97,10 @@ Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Sh
 
 Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b) {
   note_call(a);
+  if (a.is_scalar() != b.is_scalar() && takes_number(a.is_scalar() ? b : a, a.is_scalar() ? a : b)) {
+    return a.is_scalar() ? bind(primitive, a.repeated(&b.array().type()), b.array())
+                         : bind(primitive, a.array(), b.repeated(&a.array().type()));
+  }
   if (!a.is_scalar() && !b.is_scalar() && &a.array().type() == &b.array().type()) {
     return bind(primitive, a.array(), b.array());
   }

@@ -32,6 +32,10 @@ class Operand {
 
   /// The operand as an array of its own dtype; a number gives a weak array of rank 0.
   Array to_array() const { return is_scalar() ? scalar(kind_) : *array_; }
+  /// A number seen at every index of `type`.
+  Array repeated(const Type* type) const {
+    return kind_ == Dtype::float32 ? detail::repeated_scalar(number_, type) : detail::repeated_scalar(integer_, type);
+  }
   /// A number as an array of rank 0.
   Array scalar(Dtype dtype) const {
     const bool weak = dtype == kind_;

@@ -29,8 +29,9 @@ Thread& make_thread_state() {
 }
 }  // namespace detail
 
-Interpreter::Interpreter(std::string name)
-    : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), name_(std::move(name)) {}
+Interpreter::Interpreter(std::string name, bool computes)
+    : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), name_(std::move(name)),
+      concrete_(computes && (!parent_ || parent_->concrete_)) {}
 
 void set_executor(Executor* executor) { registered_executor = executor; }
 Executor& executor() { return *registered_executor; }

@@ -31,7 +31,7 @@ inline Array share(Node* node) {
 class Interpreter {
  public:
   /// `name` is what errors print: "grad(loss)".
-  explicit Interpreter(std::string name);
+  explicit Interpreter(std::string name, bool computes = true);
   virtual ~Interpreter() = default;
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
@@ -43,11 +43,14 @@ class Interpreter {
   uint32_t tag() const { return tag_; }
   Interpreter* parent() const { return parent_; }
   const std::string& name() const { return name_; }
+  /// Whether values exist while it is at work: false for a recorder, and for everything inside one.
+  bool concrete() const { return concrete_; }
 
  private:
   uint32_t tag_;          // unique in the process
   Interpreter* parent_;   // current when this one was made
   std::string name_;
+  bool concrete_;
 };
 
 /// What computes eagerly: implemented by a backend, set once when the library is loaded.

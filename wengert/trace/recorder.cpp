@@ -11,7 +11,7 @@ std::vector<const Type*> types_of(Inputs in) {
 
 }  // namespace
 
-Recorder::Recorder(std::string name) : Interpreter(std::move(name)) {}
+Recorder::Recorder(std::string name) : Interpreter(std::move(name), false) {}
 
 Array Recorder::symbolic(const Type* type, uint32_t variable) {
   return detail::make_traced(tag(), Layout::contiguous_of(type), Array(), variable);
