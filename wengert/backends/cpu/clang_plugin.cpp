@@ -27,8 +27,9 @@
 #include <llvm/Transforms/Vectorize/SLPVectorizer.h>
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
 
-#include <csetjmp>
 #include <cstdio>
 #include <memory>
 #include <mutex>
@@ -300,19 +301,37 @@ class GeneratorPool {
   std::vector<std::unique_ptr<CodeGenerator>> free_;
 };
 
-/// Where the thread goes on when LLVM gives up, and what it said.
-thread_local std::jmp_buf* escape = nullptr;
-thread_local std::string* last_words = nullptr;
+/// What a result points into.
+struct Output {
+  llvm::SmallVector<char, 0> object;
+  std::string messages;
+  int32_t status = wengert_failed;
+};
 
-/// LLVM ends the process when it meets something that it cannot compile. Ours leaves the compile,
-/// at the cost of the memory it held.
+/// One compile, on a thread of its own.
+struct Job {
+  llvm::StringRef text;
+  const char* cpu;
+  Output* output;
+  sem_t done;
+  bool gave_up = false;
+};
+/// Initial-exec, though the library is loaded late: it is 8 bytes, and gcc 12's leak sanitizer
+/// loses its way in dynamic thread-local storage.
+[[gnu::tls_model("initial-exec")]] thread_local Job* current_job = nullptr;
+
+/// LLVM ends the process when it meets something that it cannot compile. In a job of ours it ends
+/// the job: the caller gets an error, and this thread, whose stack holds half-made objects, sleeps
+/// on.
 void give_up(void*, const char* reason, bool) {
-  if (escape == nullptr) {  // not in a compile of ours: LLVM goes on as it would have
+  if (current_job == nullptr) {  // somebody else's: LLVM goes on as it would have
     std::fprintf(stderr, "LLVM ERROR: %s\n", reason);
     return;
   }
-  *last_words += reason;
-  std::longjmp(*escape, 1);
+  current_job->output->messages += reason;
+  current_job->gave_up = true;
+  sem_post(&current_job->done);
+  while (true) pause();
 }
 
 void initialize_llvm() {
@@ -330,11 +349,9 @@ void initialize_llvm() {
 }
 
 GeneratorPool& pool_for(const char* cpu) {
+  using Pools = std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>;
   static std::mutex mutex;
-  static std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>* const pools =
-      new std::vector<std::pair<std::string, std::unique_ptr<GeneratorPool>>>;  // LLVM is gone
-                                                                                // before our
-                                                                                // statics
+  static Pools* const pools = new Pools;  // never freed: at exit LLVM is gone before our statics
   std::lock_guard lock(mutex);
   const std::string name = cpu != nullptr ? cpu : "";
   for (const auto& [known, pool] : *pools) {
@@ -367,19 +384,8 @@ class BackendComplaints : public llvm::DiagnosticHandler {
   std::string* messages_;
 };
 
-/// What a result points into.
-struct Output {
-  llvm::SmallVector<char, 0> object;
-  std::string messages;
-  int32_t status = wengert_failed;
-};
-
 void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
   GeneratorPool& pool = pool_for(cpu);
-  std::jmp_buf here;
-  escape = &here;
-  last_words = &output->messages;
-  if (setjmp(here) != 0) return;
   llvm::LLVMContext context;
   const std::unique_ptr<llvm::Module> module =
       parse(text, pool.target(), context, &output->messages);
@@ -396,15 +402,11 @@ void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
   if (emitted && !complained) output->status = wengert_compiled;
 }
 
-struct Job {
-  llvm::StringRef text;
-  const char* cpu;
-  Output* output;
-};
-
-void* run(void* job) {
-  const Job* work = static_cast<const Job*>(job);
-  compile_text(work->text, work->cpu, work->output);
+void* run(void* argument) {
+  Job* job = static_cast<Job*>(argument);
+  current_job = job;
+  compile_text(job->text, job->cpu, job->output);
+  sem_post(&job->done);
   return nullptr;
 }
 
@@ -413,17 +415,20 @@ constexpr size_t stack_size = size_t{16} << 20;
 
 void compile(const char* text, size_t text_size, const char* cpu, wengert_compile_result* result) {
   auto* output = new Output;
-  Job job{{text, text_size}, cpu, output};
+  Job job{{text, text_size}, cpu, output, {}};
+  sem_init(&job.done, /*pshared=*/0, 0);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, stack_size);
   pthread_t worker;
   if (pthread_create(&worker, &attributes, run, &job) == 0) {
-    pthread_join(worker, nullptr);
+    while (sem_wait(&job.done) != 0) continue;  // a signal came
+    job.gave_up ? pthread_detach(worker) : pthread_join(worker, nullptr);
   } else {
-    run(&job);  // no more threads to be had
+    output->messages = "no thread to compile on";
   }
   pthread_attr_destroy(&attributes);
+  sem_destroy(&job.done);
   *result = {output->status, output->object.data(), output->object.size(), output->messages.c_str(),
              output};
 }

@@ -43,6 +43,6 @@ namespace wengert::cpu {
 /// What the plug-in's code depends on besides the text and the CPU: interface, compiler version,
 /// flags. The core knows it without loading the plug-in, because it is part of the disk cache's
 /// key: raise it with any of those.
-inline constexpr char plugin_revision[] = "wengert-clang-19.1";
+inline constexpr char plugin_revision[] = "wengert-clang-19.2";
 
 }  // namespace wengert::cpu
