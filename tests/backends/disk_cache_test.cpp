@@ -174,9 +174,9 @@ TEST(DiskCache, a_folder_that_disappears_costs_one_warning) {
 }
 
 TEST(DiskCache, stays_below_its_limit_with_large_entries_and_small_ones) {
-  for (const std::size_t size : {std::size_t{100}, std::size_t{3000}, std::size_t{50000}}) {
+  for (const std::size_t size : {std::size_t{100}, std::size_t{1000}, std::size_t{12000}}) {
     const Scratch scratch;
-    const int64_t limit = mebibyte / 2;
+    const int64_t limit = mebibyte / 8;
     DiskCache cache(scratch / "cache", limit);
     int64_t written = 0, most = 0;
     for (int i = 0; written < 4 * limit; ++i) {
