@@ -7,6 +7,7 @@
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/pool.hpp"
+#include "wengert/ops/product.hpp"
 #include "wengert/ops/random.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
