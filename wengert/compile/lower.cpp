@@ -65,6 +65,7 @@ class Lowerer {
     result_.steps.clear();
     groups_.clear();
     result_.values.assign(p_.variable_count() + p_.constants().size(), Value{});
+    copies_.clear();
     for (size_t i = 0; i < inputs_.size(); ++i) set_given(static_cast<uint32_t>(i), inputs_[i]);
     for (size_t i = 0; i < p_.constants().size(); ++i) {
       set_given(p_.variable_count() + static_cast<uint32_t>(i), &p_.constant(static_cast<uint32_t>(i)).layout());
@@ -183,11 +184,7 @@ class Lowerer {
     int reader = -1;
     for (size_t i = 0; i < result_.steps.size(); ++i) {
       const LoweredStep& step = result_.steps[i];
-      if (step.kind == LoweredStep::claimed) {
-        for (Atom a : p_.operands(p_.equations()[step.equation])) {
-          if (base_of(slot(a)) == input) return;
-        }
-      } else if (std::any_of(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; })) {
+      if (std::any_of(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; })) {
         if (reader >= 0) return;
         reader = static_cast<int>(i);
       }
@@ -383,18 +380,55 @@ class Lowerer {
   // Equations that stand alone ---------------------------------------------------------------------------
 
   bool lower_claimed(const Equation& e) {
+    LoweredStep step;
+    step.kind = LoweredStep::claimed;
+    step.equation = static_cast<uint32_t>(&e - p_.equations().data());
     std::vector<const Layout*> operands;
     for (Atom a : p_.operands(e)) operands.push_back(result_.values[slot(a)].layout);
+    operands = options_.claims->operand_layouts(p_, e, operands);
+    for (size_t i = 0; i < operands.size(); ++i) step.slots.push_back(in_layout(slot(p_.operands(e)[i]), operands[i]));
     const std::vector<const Layout*> layouts = options_.claims->result_layouts(p_, e, operands);
     for (uint32_t r = 0; r < e.result_count; ++r) {
       result_.values[e.results + r].kind = Value::stored;
       result_.values[e.results + r].layout = layouts[r];
+      step.slots.push_back(e.results + r);
     }
-    LoweredStep step;
-    step.kind = LoweredStep::claimed;
-    step.equation = static_cast<uint32_t>(&e - p_.equations().data());
     result_.steps.push_back(std::move(step));
     return true;
+  }
+
+  /// A slot with the values of `given` in that layout: itself, or a copy that is made once.
+  uint32_t in_layout(uint32_t given, const Layout* layout) {
+    if (result_.values[given].layout == layout) return given;
+    const auto [it, added] = copies_.emplace(std::pair{given, layout}, static_cast<uint32_t>(result_.values.size()));
+    if (added) {
+      result_.values.emplace_back();
+      result_.values.back().kind = Value::stored;
+      result_.values.back().layout = layout;
+      copy(given, it->second);
+    }
+    return it->second;
+  }
+
+  /// A kernel that copies one slot into another.
+  void copy(uint32_t from, uint32_t to) {
+    LoweredStep step;
+    step.nest = std::make_unique<Nest>();
+    begin_nest(*step.nest, step.slots);
+    Store store;
+    Coordinates at;
+    for (Dim d : result_.values[to].layout->type->shape) {
+      const int axis = nest_->graph.add_axis(d);
+      store.axes.push_back(d.value() == 1 ? -1 : axis);
+      at.push_back(nest_->graph.axis(axis));
+    }
+    store.value = load(from, at);
+    store.buffer = buffer_of(to);
+    nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
+    nest_->stores.push_back(std::move(store));
+    int32_t misplaced = -1;
+    make_schedule(*step.nest, step.schedule, misplaced);
+    result_.steps.push_back(std::move(step));
   }
 
   /// The result of an update begins as a copy of operand 0, or as operand 0 itself when that was given away.
@@ -411,23 +445,7 @@ class Lowerer {
     }
     value.kind = Value::stored;
     value.layout = source.layout->dense ? source.layout : Layout::contiguous_of(p_.type(e.results));
-    LoweredStep step;
-    step.nest = std::make_unique<Nest>();
-    begin_nest(*step.nest, step.slots);
-    Store store;
-    Coordinates at;
-    for (Dim d : p_.type(e.results)->shape) {
-      const int axis = nest_->graph.add_axis(d);
-      store.axes.push_back(d.value() == 1 ? -1 : axis);
-      at.push_back(nest_->graph.axis(axis));
-    }
-    store.value = load(base, at);
-    store.buffer = buffer_of(e.results);
-    nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
-    nest_->stores.push_back(std::move(store));
-    int32_t misplaced = -1;
-    make_schedule(*step.nest, step.schedule, misplaced);
-    result_.steps.push_back(std::move(step));
+    copy(base, e.results);
   }
   int uses(uint32_t variable) const {
     int count = 0;
@@ -476,6 +494,7 @@ class Lowerer {
   std::vector<int> definition_;
   Lowered result_;
   std::vector<Group> groups_;
+  std::map<std::pair<uint32_t, const Layout*>, uint32_t> copies_;   // (slot, layout) -> slot of the copy
 
   // Of the nest under construction.
   Nest* nest_ = nullptr;

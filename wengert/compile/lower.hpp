@@ -12,7 +12,8 @@
 
 namespace wengert::compile {
 
-/// What a variable or constant of a program is at run time. Slots number the variables, then the constants.
+/// What a variable or constant of a program is at run time. Slots number the variables, then the constants, then
+/// copies that library calls read.
 struct Value {
   enum Kind : uint8_t {
     absent,   // computed where it is used, or not needed
@@ -33,7 +34,7 @@ struct LoweredStep {
   Kind kind = kernel;
   std::unique_ptr<Nest> nest;          // kernel and update
   Schedule schedule;
-  std::vector<uint32_t> slots;         // of the nest's buffers
+  std::vector<uint32_t> slots;         // of the nest's buffers; claimed: operands, then results
   uint32_t equation = 0;               // update and claimed: the equation
 };
 

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <optional>
-#include <span>
-#include <string_view>
 
 #include "wengert/ops/operand.hpp"
 
 namespace wengert {
+
+struct Primitive;
+/// Bilinear; parameters lhs_contract, rhs_contract, lhs_batch, rhs_batch, dtype, precision ("highest").
+extern const Primitive dot_general_primitive;
 
 /// Which axes of the two operands of a product belong together: axis lhs_contract[i] of the left operand is summed
 /// over together with axis rhs_contract[i] of the right one; lhs_batch[i] and rhs_batch[i] are walked through together.
@@ -29,15 +31,6 @@ Array dot_general(const Operand& a, const Operand& b, const ProductAxes& axes, s
 /// Errors: shape (inner lengths differ, leading axes do not broadcast, an operand of rank 0), dtype (bool).
 Array matmul(const Operand& a, const Operand& b);
 
-/// Sums of products by index names, as in "bij,bjk->bik": an index that stands in no result is summed over, one that
-/// an operand repeats takes the diagonal, "..." stands for leading axes that broadcast. Without "->" the result has
-/// the indices that occur once, in alphabetical order, after those of "...". Operands are multiplied from left to right.
-/// Errors: value (a text that is no such list, an unknown index in the result), shape (ranks, lengths that differ).
-Array einsum(std::string_view subscripts, const Operand& a);
-Array einsum(std::string_view subscripts, const Operand& a, const Operand& b);
-Array einsum(std::string_view subscripts, const Operand& a, const Operand& b, const Operand& c);
-Array einsum(std::string_view subscripts, std::span<const Operand> operands);
-
 /// Sums over the last axis of a and the last but one of b (the only one of a vector): NumPy's dot.
 /// Errors as for matmul, without broadcasting.
 Array dot(const Operand& a, const Operand& b);
@@ -49,9 +42,5 @@ Array outer(const Operand& a, const Operand& b);
 Array tensordot(const Operand& a, const Operand& b, int64_t count = 2);
 /// Sums over the given axes of a and of b, pair by pair; negative axes count from the end. Errors as for dot_general.
 Array tensordot(const Operand& a, const Operand& b, const Axes& a_axes, const Axes& b_axes);
-
-/// The elements of x at which the indices of two axes are equal, along a new last axis.
-/// Errors: shape (axes that x lacks, equal axes, axes of different lengths).
-Array diagonal(const Operand& x, int64_t axis1 = 0, int64_t axis2 = 1);
 
 }  // namespace wengert

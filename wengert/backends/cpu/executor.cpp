@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "wengert/backends/cpu/claims.hpp"
 #include "wengert/backends/cpu/plan.hpp"
 #include "wengert/program/primitive.hpp"
 
@@ -14,16 +15,23 @@ namespace {
 
 std::atomic<int64_t> plans_made{0};
 
+/// How the operations of a thread are computed.
+enum class Mode : uint8_t {
+  claimed,   // by generated kernels and by the libraries that claim equations
+  kernels,   // by generated kernels alone
+  oracle,    // one equation at a time in plain C++
+};
+
 /// Everything that a plan is found by.
 struct Key {
   const Primitive& primitive;
   Inputs in;
   const Params& params;
   uint64_t donated;
-  bool oracle;
+  Mode mode;
 
   uint64_t hash() const {
-    uint64_t h = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^ static_cast<uint64_t>(oracle);
+    uint64_t h = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^ static_cast<uint64_t>(mode);
     for (Node* x : in) h = (h ^ reinterpret_cast<uintptr_t>(x->layout)) * 0x9e3779b97f4a7c15u;
     return h ^ (h >> 29);
   }
@@ -38,7 +46,7 @@ struct Key {
 
 struct PlanEntry {
   std::shared_ptr<const Plan> plan;
-  bool oracle = false;
+  Mode mode = Mode::claimed;
 };
 
 /// All plans of the process. Bounded: past the limit it begins anew, and threads keep what they hold.
@@ -49,18 +57,19 @@ class PlanTable {
       std::lock_guard lock(mutex_);
       auto [begin, end] = plans_.equal_range(hash);
       for (auto it = begin; it != end; ++it) {
-        if (it->second.oracle == key.oracle && key.matches(*it->second.plan)) return it->second.plan;
+        if (it->second.mode == key.mode && key.matches(*it->second.plan)) return it->second.plan;
       }
     }
     std::vector<const Layout*> layouts;
     for (Node* x : key.in) layouts.push_back(x->layout);
     compile::LowerOptions options;
-    options.fuse = !key.oracle;
+    options.fuse = key.mode != Mode::oracle;
+    if (key.mode == Mode::claimed) options.claims = &all_claims();
     std::shared_ptr<const Plan> plan = make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options);
     plans_made.fetch_add(1, std::memory_order_relaxed);
     std::lock_guard lock(mutex_);
     if (plans_.size() >= limit) plans_.clear();
-    plans_.emplace(hash, PlanEntry{plan, key.oracle});
+    plans_.emplace(hash, PlanEntry{plan, key.mode});
     return plan;
   }
 
@@ -78,7 +87,7 @@ PlanTable& table() {
 struct ThreadPlans {
   static constexpr size_t count = 1024;
   std::array<PlanEntry, count> entries;
-  bool oracle = false;   // run the plain evaluator
+  Mode mode = Mode::claimed;
 };
 
 ThreadPlans& thread_plans() { return thread().plans.get<ThreadPlans>(); }
@@ -101,12 +110,12 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
     if (x->tag != 0) check_alive(x);
   }
   ThreadPlans& plans = thread_plans();
-  const Key key{primitive, in, params, donated, plans.oracle};
+  const Key key{primitive, in, params, donated, plans.mode};
   const uint64_t hash = key.hash();
   PlanEntry& entry = plans.entries[hash % ThreadPlans::count];
-  if (!entry.plan || entry.oracle != plans.oracle || !key.matches(*entry.plan)) {
+  if (!entry.plan || entry.mode != plans.mode || !key.matches(*entry.plan)) {
     entry.plan = table().find_or_make(key, hash, runtimes.size());
-    entry.oracle = plans.oracle;
+    entry.mode = plans.mode;
   }
   run_plan(*entry.plan, in, runtimes, out);
 }
@@ -115,7 +124,10 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
 
 int64_t plan_count() { return plans_made.load(std::memory_order_relaxed); }
 
-OracleScope::OracleScope() : saved_(std::exchange(thread_plans().oracle, true)) {}
-OracleScope::~OracleScope() { thread_plans().oracle = saved_; }
+OracleScope::OracleScope() : saved_(static_cast<int>(std::exchange(thread_plans().mode, Mode::oracle))) {}
+OracleScope::~OracleScope() { thread_plans().mode = static_cast<Mode>(saved_); }
+
+KernelScope::KernelScope() : saved_(static_cast<int>(std::exchange(thread_plans().mode, Mode::kernels))) {}
+KernelScope::~KernelScope() { thread_plans().mode = static_cast<Mode>(saved_); }
 
 }  // namespace wengert::cpu

@@ -16,7 +16,18 @@ class OracleScope {
   OracleScope(const OracleScope&) = delete;
 
  private:
-  bool saved_;
+  int saved_;
+};
+
+/// Runs every operation of this thread by generated kernels alone: no library claims any.
+class KernelScope {
+ public:
+  KernelScope();
+  ~KernelScope();
+  KernelScope(const KernelScope&) = delete;
+
+ private:
+  int saved_;
 };
 
 }  // namespace wengert::cpu

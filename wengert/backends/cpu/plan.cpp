@@ -55,7 +55,7 @@ class Planner {
   void find_blocks() {
     std::vector<bool> used(lowered_.values.size());
     for (const LoweredStep& step : lowered_.steps) {
-      for (uint32_t s : step_slots(step)) used[root(s)] = true;
+      for (uint32_t s : step.slots) used[root(s)] = true;
     }
     for (Atom a : program().outputs()) used[root(lowered_.slot(a))] = true;
     block_.resize(lowered_.values.size());
@@ -67,19 +67,10 @@ class Planner {
       plan_.allocated.push_back(lowered_.values[s].layout);
     }
     for (uint32_t s = program().variable_count(); s < used.size(); ++s) {
-      if (!used[s]) continue;
+      if (!used[s] || lowered_.values[s].kind != Value::given) continue;
       block_[s] = next++;
       plan_.constants.push_back(program().constant(s - program().variable_count()));
     }
-  }
-
-  std::vector<uint32_t> step_slots(const LoweredStep& step) const {
-    if (step.kind != LoweredStep::claimed) return step.slots;
-    const Equation& e = program().equations()[step.equation];
-    std::vector<uint32_t> slots;
-    for (Atom a : program().operands(e)) slots.push_back(lowered_.slot(a));
-    for (uint32_t r = 0; r < e.result_count; ++r) slots.push_back(e.results + r);
-    return slots;
   }
 
   Place place(uint32_t slot) const {
@@ -108,7 +99,7 @@ class Planner {
     PlanStep result;
     const Equation& e = program().equations()[step.equation];
     std::vector<const Layout*> layouts;
-    for (uint32_t s : step_slots(step)) {
+    for (uint32_t s : step.slots) {
       result.buffers.push_back(place(s));
       layouts.push_back(lowered_.values[s].layout);
     }

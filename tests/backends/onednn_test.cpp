@@ -1,0 +1,137 @@
+// oneDNN against our own kernels, and what it does to the process.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <random>
+
+#include "wengert/backends/cpu/executor.hpp"
+#include "wengert/backends/cpu/kernels.hpp"
+#include "wengert/backends/cpu/onednn.hpp"
+#include "wengert/backends/cpu/threads.hpp"
+#include "wengert/wengert.hpp"
+
+namespace wg = wengert;
+using wg::Array;
+using wg::Shape;
+
+namespace {
+
+Array random_array(const Shape& shape, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> values(static_cast<size_t>(shape.size()));
+  for (float& v : values) v = uniform(engine);
+  return wg::array(values, shape);
+}
+
+class Threads {
+ public:
+  explicit Threads(int count) : saved_(wg::cpu::threads()) { wg::cpu::set_threads(count); }
+  ~Threads() { wg::cpu::set_threads(saved_); }
+
+ private:
+  int saved_;
+};
+
+void expect_near(const Array& a, const Array& b, float tolerance) {
+  ASSERT_TRUE(a.shape() == b.shape());
+  const auto x = a.to_vector<float>(), y = b.to_vector<float>();
+  for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], y[i], tolerance * (1 + std::fabs(y[i]))) << "element " << i;
+}
+
+TEST(OneDnn, AgreesWithOurKernels) {
+  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+  for (int threads : {1, 2}) {
+    const Threads scope(threads);
+    for (int64_t m : {2, 17, 64, 130, 300})
+      for (int64_t k : {2, 17, 64, 130})
+        for (int64_t n : {2, 17, 64, 130, 300}) {
+          const Array a = random_array({m, k}, 1), b = random_array({k, n}, 2), at = wg::transpose(random_array({k, m}, 3)),
+                      bt = wg::transpose(random_array({n, k}, 4));
+          for (const Array& x : {a, at})
+            for (const Array& y : {b, bt}) {
+              const Array got = wg::matmul(x, y);
+              const wg::cpu::KernelScope ours;
+              SCOPED_TRACE(testing::Message() << m << " " << k << " " << n << " threads " << threads);
+              expect_near(got, wg::matmul(x, y), 1e-5f);
+            }
+        }
+  }
+}
+
+TEST(OneDnn, TakesProductsOfFloat32) {
+  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+  int kernels = 0;
+  wg::cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
+  const Array a = random_array({71, 67}, 1);
+  wg::matmul(a, wg::transpose(a));
+  EXPECT_EQ(kernels, 0);
+  {
+    const wg::cpu::KernelScope ours;
+    wg::matmul(a, wg::transpose(a));
+    EXPECT_EQ(kernels, 1);
+  }
+  wg::cpu::set_kernel_observer({});
+}
+
+TEST(OneDnn, CopiesWhatItCannotRead) {
+  const Array a = random_array({6, 5, 7}, 1), b = random_array({5, 8, 7}, 2), c = random_array({7, 6, 5}, 3);
+  const auto all = [&] {
+    return std::vector<Array>{wg::tensordot(a, b, {1, 2}, {0, 2}), wg::tensordot(b, a, {0, 2}, {1, 2}),
+                              wg::tensordot(a, c, {1, 2}, {2, 0}), wg::matmul(wg::broadcast_to(random_array({1}, 4), {6, 5}), random_array({5, 9}, 5))};
+  };
+  const std::vector<Array> got = all();
+  const wg::cpu::KernelScope ours;
+  const std::vector<Array> expected = all();
+  for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], expected[i], 1e-5f);
+}
+
+TEST(OneDnn, WalksThroughStacks) {
+  for (int threads : {1, 2}) {
+    const Threads scope(threads);
+    const Array a = random_array({3, 5, 7, 9}, 1), b = random_array({3, 5, 9, 4}, 2), c = random_array({5, 9, 3, 8}, 3);
+    const auto heads = wg::transpose(c, {2, 0, 1, 3});   // [3,5,9,8], not contiguous
+    const Array got = wg::matmul(a, b), got_heads = wg::matmul(a, heads), got_spread = wg::matmul(a, random_array({1, 5, 9, 4}, 5));
+    const wg::cpu::KernelScope ours;
+    expect_near(got, wg::matmul(a, b), 1e-5f);
+    expect_near(got_heads, wg::matmul(a, heads), 1e-5f);
+    expect_near(got_spread, wg::matmul(a, random_array({1, 5, 9, 4}, 5)), 1e-5f);
+  }
+}
+
+TEST(OneDnn, GivesTheSameBitsOnEveryRun) {
+  const Array a = random_array({257, 300}, 1), b = random_array({300, 191}, 2);
+  for (int threads : {1, 2}) {
+    const Threads scope(threads);
+    const auto first = wg::matmul(a, b).to_vector<float>();
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(first, wg::matmul(a, b).to_vector<float>());
+  }
+}
+
+TEST(OneDnn, WorksInAForkedChild) {
+  const Threads scope(2);
+  const Array a = random_array({256, 256}, 1);
+  const auto before = wg::matmul(a, a).to_vector<float>();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(wg::matmul(a, a).to_vector<float>() == before ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+}
+
+TEST(OneDnn, LeavesTheThreadsOfOpenMpAlone) {
+  const auto* library = wg::cpu::onednn::library();
+  if (!library) GTEST_SKIP() << "no oneDNN on this machine";
+  library->set_num_threads(3);
+  const Array a = random_array({64, 64}, 1);
+  wg::matmul(a, a);
+  EXPECT_EQ(library->get_max_threads(), 3);
+  library->set_num_threads(1);
+}
+
+}  // namespace
