@@ -33,6 +33,12 @@ Interpreter::Interpreter(std::string name, bool computes)
     : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), name_(std::move(name)),
       concrete_(computes && (!parent_ || parent_->concrete_)) {}
 
+Interpreter::~Interpreter() {
+  EndedInterpreter& place = thread().ended[tag_ % std::size(thread().ended)];
+  place.tag = tag_;
+  place.name = std::move(name_);
+}
+
 void set_executor(Executor* executor) { registered_executor = executor; }
 Executor& executor() { return *registered_executor; }
 
@@ -41,10 +47,12 @@ void check_alive(const Node* x) {
   for (const Interpreter* i = thread().current; i; i = i->parent()) {
     if (i->tag() == x->tag) return;
   }
+  const EndedInterpreter& place = thread().ended[x->tag % std::size(thread().ended)];
+  const std::string origin = place.tag == x->tag && !place.name.empty() ? place.name : "the transformation";
   throw Error(ErrorKind::trace, "trace-escaped",
-              "got a traced " + to_string(*x->layout->type) +
-                  " outside the transformation that made it: wanted a value of this one; return it from the "
-                  "function instead of storing it (grad and make_program have auxiliary outputs)" + call_site());
+              "got a traced " + to_string(*x->layout->type) + " outside " + origin +
+                  " that made it: wanted a value of this one; return it from the function instead of storing it (grad "
+                  "and make_program have auxiliary outputs)" + call_site());
 }
 
 std::string call_site() {
@@ -55,7 +63,7 @@ std::string call_site() {
     if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
     text = "; called at " + std::string(file) + ":" + std::to_string(state.where.line());
   }
-  for (const Interpreter* i = state.current; i; i = i->parent()) {
+  for (const Interpreter* i = state.innermost; i; i = i->parent()) {
     if (!i->name().empty()) text += ", in " + i->name();
   }
   return text;

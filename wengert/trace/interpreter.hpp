@@ -3,6 +3,7 @@
 // everything else as constant, and does its inner work with its parent current.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <source_location>
 #include <span>
@@ -32,7 +33,7 @@ class Interpreter {
  public:
   /// `name` is what errors print: "grad(loss)".
   explicit Interpreter(std::string name, bool computes = true);
-  virtual ~Interpreter() = default;
+  virtual ~Interpreter();
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
@@ -65,11 +66,19 @@ class Executor {
 void set_executor(Executor* executor);
 Executor& executor();
 
+/// An interpreter that has ended, so that a value which escaped from it can say from where.
+struct EndedInterpreter {
+  uint32_t tag = 0;
+  std::string name;
+};
+
 /// The state of one thread; everything else is a thread-safe cache.
 struct Thread {
   Interpreter* current = nullptr;
+  Interpreter* innermost = nullptr;   // of the function that the user's code is in; current is it or an outer one
   std::source_location where;   // of the user's innermost call
   int depth = 0;                // of public functions that call public functions
+  std::array<EndedInterpreter, 32> ended;   // by tag
 
   /// A cache that another folder keeps for this thread.
   struct Cache {
@@ -104,15 +113,21 @@ inline Thread& thread() {
 /// Makes an interpreter current for a scope.
 class CurrentInterpreter {
  public:
-  explicit CurrentInterpreter(Interpreter* interpreter) : state_(thread()), saved_(state_.current) {
+  explicit CurrentInterpreter(Interpreter* interpreter)
+      : state_(thread()), saved_(state_.current), innermost_(state_.innermost) {
+    // One that does its inner work with its parent current is still the one that errors name.
+    if (!saved_ || interpreter != saved_->parent()) state_.innermost = interpreter;
     state_.current = interpreter;
   }
-  ~CurrentInterpreter() { state_.current = saved_; }
+  ~CurrentInterpreter() {
+    state_.current = saved_;
+    state_.innermost = innermost_;
+  }
   CurrentInterpreter(const CurrentInterpreter&) = delete;
 
  private:
   Thread& state_;
-  Interpreter* saved_;
+  Interpreter *saved_, *innermost_;
 };
 
 /// Throws Error(trace, "trace-escaped") when `x` belongs to an interpreter that is not at work on this thread.
