@@ -109,20 +109,6 @@ Params pruned_call(const Program& program, std::vector<Source>& sources, const c
   return call_params(pruned, name);
 }
 
-/// Composites stay whole where they are known; inside the linear part each equation must state a transpose.
-ProgramPtr inline_linear_composites(ProgramPtr program, int first_linear_input) {
-  for (;;) {   // one level of nesting at a time: only the program's own variables are known to be linear
-    const std::vector<bool> linear = linear_variables(*program, first_linear_input);
-    const std::span<const Equation> own = program->equations();
-    const auto opens = [&](const Equation& e) { return e.primitive->body && linear[e.results]; };
-    if (std::none_of(own.begin(), own.end(), opens)) return program;
-    program = inline_composites(*program, [&](const Equation& e) {
-      const bool is_own = &e >= own.data() && &e < own.data() + own.size();
-      return !is_own || !opens(e);
-    });
-  }
-}
-
 }  // namespace
 
 Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
@@ -169,9 +155,10 @@ void Derivation::derive_tangent() {
   tangent_.sources = sources;
   tangent_.call = pruned_call(*recorded, tangent_.sources, primitive_.name);
   tangent_.results = tangent_outputs_;
-  const int first_linear = static_cast<int>(in.size() + out.size());
-  tangent_program_ = simplify(*inline_linear_composites(recorded, first_linear));
-  linear_ = linear_variables(*tangent_program_, first_linear);
+  // Composites stay whole where they are known; inside the linear part each equation must state a transpose.
+  const auto linear = linear_variables(*recorded, static_cast<int>(in.size() + out.size()));
+  tangent_program_ = simplify(*inline_marked(*recorded, linear));
+  linear_ = linear_variables(*tangent_program_, static_cast<int>(in.size() + out.size()));
 }
 
 /// A known coefficient is computed again in the backward program where that is cheap; otherwise the forward pass

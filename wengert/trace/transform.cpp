@@ -100,6 +100,14 @@ ProgramPtr inline_composites(const Program& program, const std::function<bool(co
   return builder.finish(outputs);
 }
 
+ProgramPtr inline_marked(const Program& program, const std::vector<bool>& marked) {
+  // The results of equations inside bodies have other numbers.
+  const auto equations = program.equations();
+  return inline_composites(program, [&](const Equation& e) {
+    return &e >= equations.data() && &e < equations.data() + equations.size() && !marked[e.results];
+  });
+}
+
 ProgramPtr simplify(const Program& program) {
   const std::vector<bool> live = live_equations(program);
   ProgramBuilder builder;
