@@ -1,0 +1,24 @@
+#include "wengert/trace/make_program.hpp"
+
+#include "wengert/trace/recorder.hpp"
+
+namespace wengert::detail {
+
+ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, std::string name) {
+  std::vector<const Type*> types;
+  for (const Array& x : leaves) {
+    if (x.defined()) types.push_back(&x.type());
+  }
+  return record(types, [&](std::span<const Array> inputs) {
+    std::vector<Array> all(leaves.begin(), leaves.end());
+    size_t next = 0;
+    for (Array& x : all) {
+      if (x.defined()) x = inputs[next++];
+    }
+    std::vector<Array> outputs = f(all);
+    std::erase_if(outputs, [](const Array& y) { return !y.defined(); });
+    return outputs;
+  }, std::move(name));
+}
+
+}  // namespace wengert::detail

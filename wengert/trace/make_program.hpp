@@ -1,0 +1,39 @@
+// make_program: the Wengert list of a function of trees.
+#pragma once
+
+#include <source_location>
+#include <type_traits>
+
+#include "wengert/program/program.hpp"
+#include "wengert/tree/tree.hpp"
+
+namespace wengert {
+namespace detail {
+
+using LeafFunction = std::function<std::vector<Array>(std::span<const Array>)>;
+/// Records f for leaves of those types; undefined leaves stay so and are no inputs. Undefined outputs are left out.
+ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, std::string name);
+
+}  // namespace detail
+
+/// make_program(f)(args...): f recorded for arguments of those types, as a Program. Inputs are the arrays of the
+/// arguments in the order of tree::flatten, outputs those of what f returns. f must not look at values: there are none
+/// (Error(trace)). Arrays that f captures are constants of the program.
+template <class F>
+auto make_program(F f, std::string name = "") {
+  return [f = std::move(f), name = std::move(name)](const auto&... args) {
+    const std::tuple trees(args...);
+    static_assert(std::is_invocable_v<const F&, std::decay_t<decltype(args)>...>,
+                  "wengert: the function cannot be called with these arguments: count them, and compare their types");
+    const auto run = [&](std::span<const Array> leaves) {
+      auto inputs = trees;
+      tree::detail::replace(inputs, leaves);
+      using Result = std::remove_cvref_t<decltype(std::apply(f, std::move(inputs)))>;
+      if constexpr (std::is_convertible_v<Result, Array>) return tree::flatten(Array(std::apply(f, std::move(inputs))));
+      else return tree::flatten(std::apply(f, std::move(inputs)));
+    };
+    return detail::record_leaves(tree::flatten(trees), run, name.empty() ? "make_program" : "make_program(" + name + ")");
+  };
+}
+
+}  // namespace wengert
