@@ -2,7 +2,12 @@
 #pragma once
 
 #include "wengert/array/array.hpp"
+#include "wengert/diff/check_grads.hpp"
 #include "wengert/diff/grad.hpp"
+#include "wengert/diff/jacobian.hpp"
+#include "wengert/diff/jvp.hpp"
+#include "wengert/diff/linearize.hpp"
+#include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/conv.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
@@ -11,4 +16,5 @@
 #include "wengert/ops/random.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
+#include "wengert/trace/make_program.hpp"
 #include "wengert/tree/tree.hpp"

@@ -1,14 +1,48 @@
 #include "wengert/diff/arguments.hpp"
 
+#include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert::diff {
 
 void Arguments::leaf(Array& x) {
   leaves.push_back(x);
-  active.push_back(x.defined() && is_inexact(x.dtype()) && !in_buffer());
+  active.push_back(has_tangent(x) && !in_buffer());
 }
 
 Array zeros_of(const Type& type) { return broadcast_to(detail::scalar(int64_t{0}, type.dtype, false), type.shape); }
+
+std::vector<Array> checked_derivatives(const char* role, const std::string& label, std::vector<Array> given,
+                                       const Arguments& like, tree::detail::Walk walk, const void* tree) {
+  if (given.size() != like.leaves.size()) {
+    throw Error(ErrorKind::value, std::string(role) + "-structure",
+                label + ": a " + role + " of " + std::to_string(given.size()) + " arrays for a value of " +
+                    std::to_string(like.leaves.size()) + ": wanted a tree of the structure of the value");
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    Array& x = given[i];
+    if (!like.active[i]) x = Array();
+    if (!x.defined()) continue;
+    const Type& type = like.leaves[i].type();
+    const bool shape = x.shape() == type.shape;
+    if (shape && x.dtype() == type.dtype) continue;
+    if (shape && x.type().weak) {
+      x = convert(x, type.dtype);
+      continue;
+    }
+    const std::string path = tree::detail::paths_of(tree, walk)[i];
+    throw Error(shape ? ErrorKind::dtype : ErrorKind::shape, std::string(role) + (shape ? "-dtype" : "-shape"),
+                label + ": " + role + (path.empty() ? "" : " of " + path) + " " + describe(x) + ": wanted " +
+                    to_string(*Type::of(type.dtype, type.shape)) + ", as the value has" +
+                    (shape ? "; convert it with x.astype" : ""));
+  }
+  return given;
+}
+
+void fill_zeros(std::vector<Array>& derivatives, const Arguments& like) {
+  for (size_t i = 0; i < derivatives.size(); ++i) {
+    if (!derivatives[i].defined() && like.active[i]) derivatives[i] = zeros_of(like.leaves[i].type());
+  }
+}
 
 }  // namespace wengert::diff

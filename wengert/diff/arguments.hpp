@@ -21,13 +21,34 @@ TreeOf<T> to_tree(T&& x) {
   else return std::forward<T>(x);
 }
 
+template <class T>
+struct ArgumentList {
+  static auto from(const T& x) { return std::tuple<TreeOf<T>>(to_tree(x)); }
+};
+template <class... T>
+struct ArgumentList<std::tuple<T...>> {
+  static auto from(const std::tuple<T...>& x) {
+    return std::apply([](const T&... each) { return std::tuple<TreeOf<T>...>(to_tree(each)...); }, x);
+  }
+};
+/// Primals or tangents as given: a std::tuple is a list of arguments, anything else is the one argument.
+template <class T>
+auto argument_list(const T& x) { return ArgumentList<T>::from(x); }
+
+/// The one tree of a tuple of one, or the tuple.
+template <class... T>
+auto unwrap(std::tuple<T...> trees) {
+  if constexpr (sizeof...(T) == 1) return std::get<0>(std::move(trees));
+  else return trees;
+}
+
 /// The leaves of some arguments. Active are those that are differentiated: inexact, defined, and in no buffer.
 class Arguments final : public tree::detail::Visitor {
  public:
   Arguments() : Visitor(false) {}
-  void leaf(Array& x) override;
   template <class T>
-  void add(const T& argument) { tree::detail::visit_const(argument, *this); }
+  explicit Arguments(const T& trees) : Visitor(false) { tree::detail::visit_const(trees, *this); }
+  void leaf(Array& x) override;
 
   std::vector<Array> leaves;
   std::vector<bool> active;
@@ -60,8 +81,45 @@ decltype(auto) invoke_with(const F& f, Trees&& trees, Args&& args) {
     return f(pick<static_cast<int>(k), I...>(trees, args)...);
   }(std::make_index_sequence<std::tuple_size_v<std::remove_reference_t<Args>>>());
 }
+/// f(trees...) with all arguments taken from a tuple.
+template <class F, class... T>
+decltype(auto) invoke_all(const F& f, std::tuple<T...> trees) {
+  static_assert(std::is_invocable_v<const F&, T...>,
+                "wengert: the function cannot be called with these arguments: count them, and compare their types");
+  return std::apply(f, std::move(trees));
+}
+template <class F, class Trees>
+using ResultOf = OutputOf<decltype(invoke_all(std::declval<const F&>(), std::declval<Trees>()))>;
+
+/// f over trees as a function of the leaves of `trees`. The tree that f returns is left in `result`.
+template <class F, class Trees, class Result>
+auto leaf_function(const F& f, const Trees& trees, std::optional<Result>& result) {
+  return [&](std::span<const Array> leaves) {
+    Trees inputs = trees;
+    tree::detail::replace(inputs, leaves);
+    result.emplace(invoke_all(f, std::move(inputs)));
+    return tree::flatten(*result);
+  };
+}
 
 /// Zeros of the type of `x`, without the weak bit.
 Array zeros_of(const Type& type);
+
+/// Whether derivatives of that array exist.
+inline bool has_tangent(const Array& x) { return x.defined() && is_inexact(x.dtype()); }
+
+/// Tangents or cotangents (`role`) for the leaves of `tree`; those of leaves that are not active come back undefined,
+/// undefined ones stay so and mean zero, weak ones are converted. Errors: value "<role>-structure" (another number of
+/// leaves), shape "<role>-shape", dtype "<role>-dtype" (not those of the leaf; naming its path).
+std::vector<Array> checked_derivatives(const char* role, const std::string& label, std::vector<Array> given,
+                                       const Arguments& leaves, tree::detail::Walk walk, const void* tree);
+template <class T>
+std::vector<Array> checked_derivatives(const char* role, const std::string& label, const T& given, const T& like,
+                                       const Arguments& leaves) {
+  return checked_derivatives(role, label, tree::flatten(given), leaves, &tree::detail::walk<T>, &like);
+}
+
+/// Zeros in place of undefined derivatives of arrays that can have one.
+void fill_zeros(std::vector<Array>& derivatives, const Arguments& like);
 
 }  // namespace wengert::diff

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "wengert/diff/reverse.hpp"
+#include "wengert/diff/jvp.hpp"
 
 namespace wengert::diff {
 namespace {
@@ -39,18 +39,11 @@ void check_loss(const Array& loss, const std::string& label, const std::source_l
 Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments, const std::string& label,
                               const std::source_location& where) {
   check_arguments(arguments, label, where);
-  const size_t count = arguments.leaves.size();
-  const auto active = std::make_unique<bool[]>(count);
-  std::copy(arguments.active.begin(), arguments.active.end(), active.get());
-  VjpResult forward = vjp_through(f, arguments.leaves, {active.get(), count}, label);
+  VjpResult forward = run_with_tape(f, arguments, label);
   check_loss(forward.outputs[0], label, where);
   std::vector<Array> seeds(forward.outputs.size());
   seeds[0] = detail::scalar(int64_t{1}, forward.outputs[0].dtype(), false);
-  Gradients result{std::move(forward.outputs), forward.pullback(seeds)};
-  for (size_t i = 0; i < count; ++i) {
-    if (active[i] && !result.gradients[i].defined()) result.gradients[i] = zeros_of(arguments.leaves[i].type());
-  }
-  return result;
+  return {std::move(forward.outputs), pull_back(forward.pullback, seeds, arguments)};
 }
 
 }  // namespace wengert::diff

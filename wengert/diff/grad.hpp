@@ -40,8 +40,7 @@ class GradientFunction {
     static_assert(std::same_as<Result, Array> || is_loss_and_aux<Result>,
                   "wengert: grad takes a function that returns a scalar Array, or a pair or tuple of a scalar Array "
                   "and a tree of auxiliary output");
-    Arguments arguments;
-    arguments.add(trees);
+    const Arguments arguments(trees);
     std::optional<Result> result;
     Gradients found = value_and_gradients(
         [&](std::span<const Array> traced) {
@@ -55,12 +54,6 @@ class GradientFunction {
     tree::detail::replace(trees, found.gradients);
     return std::pair{std::move(*result), std::move(trees)};
   }
-  template <class Trees>
-  static auto single(Trees trees) {
-    if constexpr (sizeof...(I) == 1) return std::get<0>(std::move(trees));
-    else return trees;
-  }
-
  private:
   F f_;
   Name name_;
@@ -73,8 +66,8 @@ class Grad : GradientFunction<F, I...> {
   template <class... Args>
   auto operator()(Args&&... args) const {
     auto [result, gradients] = this->run("grad", std::forward<Args>(args)...);
-    if constexpr (std::same_as<decltype(result), Array>) return this->single(std::move(gradients));
-    else return std::pair{this->single(std::move(gradients)), std::get<1>(std::move(result))};
+    if constexpr (std::same_as<decltype(result), Array>) return unwrap(std::move(gradients));
+    else return std::pair{unwrap(std::move(gradients)), std::get<1>(std::move(result))};
   }
 };
 
@@ -85,7 +78,7 @@ class ValueAndGrad : GradientFunction<F, I...> {
   template <class... Args>
   auto operator()(Args&&... args) const {
     auto [result, gradients] = this->run("value_and_grad", std::forward<Args>(args)...);
-    return std::pair{std::move(result), this->single(std::move(gradients))};
+    return std::pair{std::move(result), unwrap(std::move(gradients))};
   }
 };
 

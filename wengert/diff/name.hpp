@@ -10,9 +10,10 @@
 namespace wengert {
 
 /// The optional last argument of grad, vjp and their kin: what errors call the function. Without it that is the name
-/// of its class, or for a lambda the line of the transformation.
+/// of its class, or for a lambda the line of the transformation where that is known.
 class Name {
  public:
+  Name() = default;
   Name(std::source_location where) : where_(where) {}
   Name(const char* text, std::source_location where = std::source_location::current()) : text_(text), where_(where) {}
   Name(std::string text, std::source_location where = std::source_location::current())

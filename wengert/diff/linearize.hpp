@@ -1,0 +1,85 @@
+// linearize and linear_transpose: functions of trees as linear maps that can be used many times.
+#pragma once
+
+#include "wengert/diff/arguments.hpp"
+#include "wengert/diff/linear_map.hpp"
+
+namespace wengert {
+namespace diff {
+
+/// The derivative of a function at one point. Takes tangents like its arguments, gives tangents like its output.
+template <class Result, class Trees>
+class LinearFunction {
+ public:
+  LinearFunction(Result result, Trees trees, LinearMap map, std::string label)
+      : result_(std::move(result)), trees_(std::move(trees)), arguments_(trees_), outputs_(result_), map_(std::move(map)),
+        label_(std::move(label)) {}
+
+  /// One tangent for each argument. Undefined leaves are zero. Errors: "tangent-structure", "-shape", "-dtype".
+  template <class... Tangents>
+  Result operator()(const Tangents&... tangents) const {
+    const Trees directions(to_tree(tangents)...);
+    Result result = result_;
+    tree::detail::replace(result, map_(checked_derivatives("tangent", label_, directions, trees_, arguments_)));
+    return result;
+  }
+  /// From a cotangent like the output to one like the argument, or a tuple for several. Errors: "cotangent-structure",
+  /// "-shape", "-dtype".
+  auto transpose(const Result& cotangent) const {
+    Trees result = trees_;
+    tree::detail::replace(result, map_.transpose()(checked_derivatives("cotangent", label_, cotangent, result_, outputs_)));
+    return unwrap(std::move(result));
+  }
+  /// The Wengert list behind it.
+  const ProgramPtr& program() const { return map_.program(); }
+
+ private:
+  Result result_;
+  Trees trees_;
+  Arguments arguments_, outputs_;
+  LinearMap map_;
+  std::string label_;
+};
+
+template <class Result, class Trees>
+struct LinearizeResult {
+  Result outputs;
+  LinearFunction<Result, Trees> linear;
+};
+
+}  // namespace diff
+
+/// The outputs of f(args...) and its derivative there, a linear function that can be used many times:
+///   auto [y, linear] = linearize(f, x);  Array dy = linear(dx);  Array dx = linear.transpose(dy);
+/// f runs once, on concrete values.
+template <class F, class... Args>
+auto linearize(const F& f, const Args&... args) {
+  std::tuple<diff::TreeOf<Args>...> trees(diff::to_tree(args)...);
+  std::optional<diff::ResultOf<F, decltype(trees)>> result;
+  const diff::Arguments arguments(trees);
+  std::string label = Name().label<F>("linearize");
+  diff::Linearization run =
+      diff::linearize_arrays(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active, label);
+  tree::detail::replace(*result, run.values);
+  diff::LinearFunction linear(*result, std::move(trees), std::move(run.map), std::move(label));
+  return diff::LinearizeResult<std::decay_t<decltype(*result)>, decltype(trees)>{*std::move(result), std::move(linear)};
+}
+
+/// The transpose of a function that is linear in its arguments: from cotangents like its output to cotangents like the
+/// arguments, a tuple for several. Only shapes and dtypes of `examples` matter: f is recorded, not run, so it must not
+/// look at values. Error(value, "not-linear") when its derivative depends on the arguments.
+template <class F, class... Args>
+auto linear_transpose(const F& f, const Args&... examples) {
+  std::tuple<diff::TreeOf<Args>...> trees(diff::to_tree(examples)...);
+  using Result = diff::ResultOf<F, decltype(trees)>;
+  std::optional<Result> result;
+  const diff::Arguments arguments(trees);
+  std::string label = Name().label<F>("linear_transpose");
+  diff::LinearMap map =
+      diff::record_linear(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active, label);
+  tree::detail::replace(*result, diff::placeholders(map));
+  return [linear = diff::LinearFunction(*std::move(result), std::move(trees), std::move(map), std::move(label))](
+             const Result& cotangent) { return linear.transpose(cotangent); };
+}
+
+}  // namespace wengert
