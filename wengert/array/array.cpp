@@ -189,6 +189,12 @@ Array concrete(const Array& x, std::string_view operation, std::source_location 
   return Array(node);
 }
 
+bool owned_alone(const Array& x) {
+  const Node* node = x.node();
+  if (!x.unique() || node->tag != 0 || node->owner) return false;
+  return !node->storage || (node->storage->unique() && !node->storage->exported() && !node->storage->foreign());
+}
+
 void copy_strided(void* out, const Node* node) {
   switch (itemsize(node->layout->type->dtype)) {
     case 1: return copy_strided_as(static_cast<uint8_t*>(out), node);

@@ -175,6 +175,8 @@ Array make_traced(uint32_t tag, const Layout* layout, const Array& primal, int64
 const Node* concrete_node(const Array& x, std::string_view operation, std::source_location where);
 /// The array behind all such transformations.
 Array concrete(const Array& x, std::string_view operation, std::source_location where);
+/// Whether nobody else holds x or its memory, so that it may be written over.
+bool owned_alone(const Array& x);
 /// Copies in row-major order from or to a strided array.
 void copy_strided(void* out, const Node* node);
 Array from_bytes(const void* data, const Type* type);

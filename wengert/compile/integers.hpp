@@ -100,7 +100,7 @@ inline int64_t permuted_index(uint32_t key0, uint32_t key1, int64_t i, int64_t n
   return static_cast<int64_t>(x);
 }
 
-/// The inverse of erf by Newton's method on an initial guess (Giles, GPU Computing Gems 2, 2011).
+/// The inverse of erf by Halley's method on an initial guess (Giles, GPU Computing Gems 2, 2011).
 inline long double inverse_erf(long double y) {
   if (!(y > -1 && y < 1)) return y == 1 ? INFINITY : y == -1 ? -INFINITY : NAN;
   const long double w = -std::log((1 - y) * (1 + y));
@@ -109,7 +109,7 @@ inline long double inverse_erf(long double y) {
   for (int i = 0; i < 60; ++i) {
     const long double error = y > 0 ? (1 - y) - std::erfc(x) : std::erfc(-x) - (1 + y);
     const long double step = error / (1.1283791670955126L * std::exp(-x * x));
-    const long double next = x + step / (1 + x * step);
+    const long double next = x - step / (1 + x * step);
     if (next == x || std::fabs(next - x) < 1e-19L * std::fabs(x)) break;
     x = next;
   }

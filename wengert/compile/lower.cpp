@@ -258,7 +258,16 @@ class Lowerer {
     }
     nest.stores = std::move(stores);
     group_ = nullptr;
-    return make_schedule(nest, schedule, misplaced);
+    return make_schedule(nest, schedule, misplaced, own_reductions_of(group));
+  }
+
+  /// The reductions of an equation that is a group by itself: its memory is the best place that they can get.
+  std::vector<int32_t> own_reductions_of(const Group& group) const {
+    std::vector<int32_t> own;
+    for (const auto& [reduction, variable] : reduction_owner_) {
+      if (group.slots.size() == 1 && variable == group.slots[0]) own.push_back(reduction);
+    }
+    return own;
   }
 
   // Expressions ------------------------------------------------------------------------------------------

@@ -155,8 +155,8 @@ int32_t find_misplaced_in_columns(const Nest& nest, const Survey& s, int inner) 
 }
 
 /// A row is computed once for every index of the outer axes: a reduction that depends on fewer of them, or that
-/// runs over one of them, would be computed more than once.
-int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule& schedule) {
+/// runs over one of them, would be computed more than once. Those in `own` have no better place.
+int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule& schedule, std::span<const int32_t> own) {
   constexpr int64_t long_row = 1 << 16;
   uint64_t outer = 0, wide_outer = 0;
   for (int a : schedule.outer) {
@@ -166,6 +166,7 @@ int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule
   for (int32_t id : s.reductions) {
     const Node& n = nest.graph.node(id);
     if (n.bound & outer) return id;
+    if (std::find(own.begin(), own.end(), id) != own.end()) continue;
     uint64_t free = n.free;
     for (const auto& [dropped, kept] : schedule.joined) {
       if (free & bit(dropped)) free |= bit(kept);
@@ -254,7 +255,7 @@ Accesses find_accesses(const Nest& nest, const std::vector<bool>& reachable) {
   return accesses;
 }
 
-bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced) {
+bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std::span<const int32_t> own) {
   Survey s = survey(nest);
   misplaced = find_nested(nest, s);
   if (misplaced >= 0) return false;
@@ -283,7 +284,7 @@ bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced) {
   schedule.kind = Schedule::rows;
   if (depends) schedule.inner = -1;
   else if (schedule.inner >= 0) schedule.outer.pop_back();
-  misplaced = find_misplaced_in_rows(nest, s, schedule);
+  misplaced = find_misplaced_in_rows(nest, s, schedule, own);
   split_reduction(nest, s, schedule);
   return misplaced < 0;
 }

@@ -28,8 +28,9 @@ struct Schedule {
 };
 
 /// The schedule of a nest. When a reduction stands where it would be computed again and again, returns false and
-/// puts its node in `misplaced`: its value needs memory of its own.
-bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced);
+/// puts its node in `misplaced`: its value needs memory of its own. Those in `own` have that already: where an operand
+/// repeats along an axis they are computed again for each index of it.
+bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std::span<const int32_t> own = {});
 
 /// Loads and stores of a nest as linear functions of loop indices, by node id (stores: by position).
 struct Accesses {

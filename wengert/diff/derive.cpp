@@ -155,10 +155,9 @@ void Derivation::derive_tangent() {
   tangent_.sources = sources;
   tangent_.call = pruned_call(*recorded, tangent_.sources, primitive_.name);
   tangent_.results = tangent_outputs_;
-  // Composites stay whole where they are known; inside the linear part each equation must state a transpose.
-  const auto linear = linear_variables(*recorded, static_cast<int>(in.size() + out.size()));
-  tangent_program_ = simplify(*inline_marked(*recorded, linear));
-  linear_ = linear_variables(*tangent_program_, static_cast<int>(in.size() + out.size()));
+  const int first_linear = static_cast<int>(in.size() + out.size());
+  tangent_program_ = simplify(*inline_linear_composites(recorded, first_linear));
+  linear_ = linear_variables(*tangent_program_, first_linear);
 }
 
 /// A known coefficient is computed again in the backward program where that is cheap; otherwise the forward pass

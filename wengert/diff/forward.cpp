@@ -30,6 +30,7 @@ class JvpInterpreter final : public Interpreter {
     bind_into(primitive, primals, params, runtimes, out);
     if (active == 0) return;
     const Derivation& rule = derivation(primitive, primals, params, runtimes, active);
+    if (!rule.differentiable()) return;
     const TangentPlan& plan = rule.tangent();
     std::vector<Array> operands;
     for (const Source& s : plan.sources) {

@@ -63,10 +63,9 @@ std::vector<Array> LinearMap::operator()(std::span<const Array> tangents) const 
 }
 
 LinearMap::Transpose LinearMap::transpose() const {
-  const std::vector<bool> depends = linear_variables(*program_, 0);
   Transpose result;
   result.map_ = this;
-  result.program_ = simplify(*inline_marked(*program_, depends));
+  result.program_ = simplify(*inline_linear_composites(program_, 0));
   result.linear_ = linear_variables(*result.program_, 0);
   const Program& flat = *result.program_;
   result.known_.resize(flat.variable_count());

@@ -124,9 +124,8 @@ class Tape final : public Interpreter {
     in_.clear();
     out_.clear();
     out_.resize(plan.results.size());
-    const uint64_t donated = gather(entry, plan, cotangents, operands, outputs);
-    if (thread().current) bind_into(call_primitive, as_inputs(in_), plan.call, runtimes, out_);
-    else executor().execute(call_primitive, as_inputs(in_), plan.call, runtimes, out_, donated);
+    const uint64_t given_up = gather(entry, plan, cotangents, operands, outputs);
+    bind_donating(call_primitive, in_, given_up, plan.call, runtimes, out_);
     in_.clear();
     for (size_t r = 0; r < out_.size(); ++r) {
       Array& ct = cotangents[static_cast<size_t>(operands[plan.results[r]])];
@@ -149,17 +148,11 @@ class Tape final : public Interpreter {
         in_.push_back(residuals_[entry.first_residual + static_cast<size_t>(s.index)]);
       }
     }
-    uint64_t donated = 0;
+    uint64_t accumulators = 0;
     for (size_t i = 0; i < in_.size(); ++i) {
-      if (plan.sources[i].kind == Source::accumulator && owned_alone(in_[i])) donated |= uint64_t{1} << i;
+      if (plan.sources[i].kind == Source::accumulator) accumulators |= uint64_t{1} << i;
     }
-    return donated;
-  }
-
-  static bool owned_alone(const Array& x) {
-    const Node* node = x.node();
-    if (!x.unique() || node->tag != 0 || node->owner) return false;
-    return !node->storage || (node->storage->unique() && !node->storage->exported() && !node->storage->foreign());
+    return accumulators;
   }
 
   std::vector<Entry> entries_;

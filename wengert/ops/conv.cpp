@@ -1,6 +1,7 @@
 #include "wengert/ops/conv.hpp"
 
 #include "wengert/ops/common.hpp"
+#include "wengert/ops/conv_geometry.hpp"
 #include "wengert/ops/elementwise.hpp"
 
 namespace wengert {
@@ -8,24 +9,10 @@ namespace {
 
 using Values = std::vector<Expr>;
 
-// The three primitives share their parameters: they are transposes of each other. `image` and `kernel` are the
-// spatial lengths of x and w, which an output's shape does not tell.
-enum Place { stride_at, padding_at, dilation_at, groups_at, image_at, kernel_at, dtype_at, precision_at };
+// The three primitives share their parameters: they are transposes of each other.
 const std::vector<const char*> param_names = {"stride", "padding", "dilation", "groups",
                                               "image", "kernel", "dtype", "precision"};
-
-struct Geometry {
-  explicit Geometry(const Params& p)
-      : stride(p.axes(stride_at)), padding(p.axes(padding_at)), dilation(p.axes(dilation_at)),
-        image(p.axes(image_at)), kernel(p.axes(kernel_at)), groups(p.integer(groups_at)) {}
-
-  int64_t out(int a) const {
-    const int64_t room = image[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1;
-    return room < 0 ? 0 : room / stride[a] + 1;
-  }
-  Axes stride, padding, dilation, image, kernel;
-  int64_t groups;
-};
+using Geometry = ConvGeometry;
 
 Type element(const Avals& in) {
   want(is_inexact(in[0].dtype) && in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "conv-dtype", "equal floating dtypes");
@@ -126,8 +113,6 @@ Sample sample(Shape a, Shape b, int64_t stride, int64_t padding, int64_t dilatio
 }
 
 }  // namespace
-
-extern const Primitive conv_input_primitive, conv_kernel_primitive;
 
 const Primitive conv_primitive{
     .name = "conv",

@@ -247,7 +247,7 @@ const Primitive log1p_primitive{
 
 const Primitive sin_primitive{
     .name = "sin",
-    .doc = "y = sin(x), x in radians. x: inexact. NaN at ±inf.",
+    .doc = "y = sin(x), x in radians. x: inexact; float64 accurate for |x| < 2^24. NaN at ±inf.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return cos(e.in()) * d[0]; },
@@ -257,7 +257,7 @@ const Primitive sin_primitive{
 
 const Primitive cos_primitive{
     .name = "cos",
-    .doc = "y = cos(x), x in radians. x: inexact. NaN at ±inf.",
+    .doc = "y = cos(x), x in radians. x: inexact; float64 accurate for |x| < 2^24. NaN at ±inf.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return -sin(e.in()) * d[0]; },

@@ -71,7 +71,9 @@ Array expm1(const Operand& x);
 Array log(const Operand& x);
 /// log(1 + x), accurate near 0.
 Array log1p(const Operand& x);
+/// x in radians. float32 is accurate everywhere, float64 for |x| < 2^24: beyond that only within [-1, 1].
 Array sin(const Operand& x);
+/// As sin().
 Array cos(const Operand& x);
 /// y = tanh(x); ±inf gives ±1.
 Array tanh(const Operand& x);

@@ -26,6 +26,16 @@ std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> i
   return out;
 }
 
+void bind_donating(const Primitive& primitive, std::span<const Array> in, uint64_t given_up, const Params& params,
+                   const Runtimes& runtimes, std::span<Array> out) {
+  if (thread().current) return bind_into(primitive, as_inputs(in), params, runtimes, out);
+  uint64_t donated = 0;
+  for (size_t i = 0; i < in.size() && i < 64; ++i) {
+    if ((given_up >> i & 1) && detail::owned_alone(in[i])) donated |= uint64_t{1} << i;
+  }
+  executor().execute(primitive, as_inputs(in), params, runtimes, out, donated);
+}
+
 Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
                   std::span<const RuntimeParam> runtimes) {
   if (primitive.infer) return primitive.infer({primitive, in, params, runtimes});

@@ -53,6 +53,11 @@ std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> i
                             const Params& params = detail::no_params,
                             const Runtimes& runtimes = detail::no_runtimes);
 
+/// The same, for operands in `given_up` (bits) that the caller needs no more: computing at once, those that nobody else
+/// holds may be written over.
+void bind_donating(const Primitive& primitive, std::span<const Array> in, uint64_t given_up, const Params& params,
+                   const Runtimes& runtimes, std::span<Array> out);
+
 /// The types of the outputs; a composite without a shape rule records its body. Throws what the rule throws.
 Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
                   std::span<const RuntimeParam> runtimes);

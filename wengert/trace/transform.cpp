@@ -1,5 +1,6 @@
 #include "wengert/trace/transform.hpp"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 
@@ -100,12 +101,17 @@ ProgramPtr inline_composites(const Program& program, const std::function<bool(co
   return builder.finish(outputs);
 }
 
-ProgramPtr inline_marked(const Program& program, const std::vector<bool>& marked) {
-  // The results of equations inside bodies have other numbers.
-  const auto equations = program.equations();
-  return inline_composites(program, [&](const Equation& e) {
-    return &e >= equations.data() && &e < equations.data() + equations.size() && !marked[e.results];
-  });
+ProgramPtr inline_linear_composites(ProgramPtr program, int first_linear_input) {
+  for (;;) {   // one level of nesting at a time: only the program's own variables are known to be linear
+    const std::vector<bool> linear = linear_variables(*program, first_linear_input);
+    const std::span<const Equation> own = program->equations();
+    const auto opens = [&](const Equation& e) { return e.primitive->body && linear[e.results]; };
+    if (std::none_of(own.begin(), own.end(), opens)) return program;
+    program = inline_composites(*program, [&](const Equation& e) {
+      const bool is_own = &e >= own.data() && &e < own.data() + own.size();
+      return !is_own || !opens(e);
+    });
+  }
 }
 
 ProgramPtr simplify(const Program& program) {

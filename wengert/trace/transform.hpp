@@ -12,8 +12,9 @@ namespace wengert {
 /// Replaces every composite by its body, to the bottom, except those that `keep` wants whole (claims).
 ProgramPtr inline_composites(const Program& program, const std::function<bool(const Equation&)>& keep = {});
 
-/// Replaces the composites with a marked result by their bodies, to the bottom; the others stay whole.
-ProgramPtr inline_marked(const Program& program, const std::vector<bool>& marked);
+/// Replaces the composites that depend on an input from number `first_linear_input` on by their bodies, to the bottom.
+/// Those that do not stay whole.
+ProgramPtr inline_linear_composites(ProgramPtr program, int first_linear_input);
 
 /// Common subexpressions and dead code. Equations whose operands, parameters and primitive are equal become one.
 ProgramPtr simplify(const Program& program);

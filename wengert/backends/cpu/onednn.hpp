@@ -15,6 +15,27 @@ struct Library {
   dnnl_stream_t stream = nullptr;
 
   decltype(&::dnnl_sgemm) sgemm = nullptr;
+  decltype(&::dnnl_stream_create) stream_create = nullptr;
+  decltype(&::dnnl_stream_destroy) stream_destroy = nullptr;
+  decltype(&::dnnl_memory_desc_init_by_strides) memory_desc_init_by_strides = nullptr;
+  decltype(&::dnnl_memory_desc_init_by_tag) memory_desc_init_by_tag = nullptr;
+  decltype(&::dnnl_memory_desc_equal) memory_desc_equal = nullptr;
+  decltype(&::dnnl_memory_desc_get_size) memory_desc_get_size = nullptr;
+  decltype(&::dnnl_memory_create) memory_create = nullptr;
+  decltype(&::dnnl_memory_destroy) memory_destroy = nullptr;
+  decltype(&::dnnl_primitive_attr_create) primitive_attr_create = nullptr;
+  decltype(&::dnnl_primitive_attr_set_scratchpad_mode) primitive_attr_set_scratchpad_mode = nullptr;
+  decltype(&::dnnl_primitive_attr_destroy) primitive_attr_destroy = nullptr;
+  decltype(&::dnnl_primitive_desc_create) primitive_desc_create = nullptr;
+  decltype(&::dnnl_primitive_desc_destroy) primitive_desc_destroy = nullptr;
+  decltype(&::dnnl_primitive_desc_query_md) primitive_desc_query_md = nullptr;
+  decltype(&::dnnl_primitive_create) primitive_create = nullptr;
+  decltype(&::dnnl_primitive_destroy) primitive_destroy = nullptr;
+  decltype(&::dnnl_primitive_execute) primitive_execute = nullptr;
+  decltype(&::dnnl_reorder_primitive_desc_create) reorder_primitive_desc_create = nullptr;
+  decltype(&::dnnl_dilated_convolution_forward_desc_init) dilated_convolution_forward_desc_init = nullptr;
+  decltype(&::dnnl_dilated_convolution_backward_data_desc_init) dilated_convolution_backward_data_desc_init = nullptr;
+  decltype(&::dnnl_dilated_convolution_backward_weights_desc_init) dilated_convolution_backward_weights_desc_init = nullptr;
 
   int (*get_max_threads)() = nullptr;    // of libgomp, for the calling thread
   void (*set_num_threads)(int) = nullptr;

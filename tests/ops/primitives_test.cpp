@@ -1,0 +1,433 @@
+// Every primitive of the registry, from the samples in its room: fused kernels against the plain evaluator for each
+// dtype, layout and number of threads; derivatives against finite differences; programs through their text.
+#include <gtest/gtest.h>
+
+#include "tests/ops/primitive_testing.hpp"
+#include "wengert/backends/cpu/executor.hpp"
+#include "wengert/backends/cpu/threads.hpp"
+#include "wengert/diff/reverse.hpp"
+#include "wengert/program/program.hpp"
+#include "wengert/trace/recorder.hpp"
+
+namespace wengert::testing {
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr Dtype every_dtype[] = {bool_, uint8, int32, int64, float32, float64};
+
+std::string test_name(const ::testing::TestParamInfo<const Primitive*>& info) { return info.param->name; }
+
+Arrays apply(const Primitive& p, const Sample& sample, std::span<const Array> operands, size_t outputs) {
+  return bind_all(p, operands, static_cast<int>(outputs), sample.params, sample.runtimes);
+}
+
+// Values -------------------------------------------------------------------------------------------------
+
+class PrimitiveValues : public ::testing::TestWithParam<const Primitive*> {
+ protected:
+  void SetUp() override { threads_ = cpu::threads(); }
+  void TearDown() override { cpu::set_threads(threads_); }
+
+  const Primitive& p() const { return *GetParam(); }
+  int threads_ = 1;
+
+  /// Elementwise primitives are held to units in the last place. Composites round in between, so that a result near 0
+  /// has the error of its larger terms; sums have that of their length.
+  Tolerance tolerance(Dtype dtype) const {
+    if (!is_inexact(dtype)) return {};
+    if (p().is(Trait::elementwise) && !p().body) return {dtype == float32 ? 2.5 : 3.0, 0};
+    return {4, dtype == float32 ? 4e-6 : 1e-14};
+  }
+
+  /// The fused kernels on one and two threads against the plain evaluator.
+  void check(const Sample& sample, const Arrays& operands, size_t outputs, const std::string& what) {
+    cpu::set_threads(1);
+    const Arrays got = apply(p(), sample, operands, outputs);
+    cpu::set_threads(2);
+    const Arrays parallel = apply(p(), sample, operands, outputs);
+    const cpu::OracleScope oracle;
+    const Arrays wanted = apply(p(), sample, operands, outputs);
+    for (size_t i = 0; i < outputs; ++i) {
+      EXPECT_EQ(&got[i].type(), &wanted[i].type()) << what;
+      EXPECT_EQ(difference(values_of(got[i]), values_of(wanted[i]), got[i].dtype(), tolerance(got[i].dtype())), "") << what;
+      EXPECT_EQ(bytes_of(got[i]), bytes_of(parallel[i])) << what << ", two threads";
+    }
+  }
+
+  /// All operands in one placement, and then, where there are several, the first contiguous and the others not.
+  void check_placements(const Sample& sample, Dtype tested) {
+    const std::optional<Types> types = accepted(p(), sample, tested);
+    ASSERT_TRUE(types.has_value());
+    std::mt19937 engine(7);
+    const std::vector<const Type*> in = operand_types(sample, tested);
+    std::vector<Values> values;
+    for (size_t i = 0; i < in.size(); ++i) values.push_back(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine));
+    const auto operand = [&](size_t i, Placement placement) {
+      return make_operand(values[i], in[i]->dtype, in[i]->shape, in[i]->rank() == 0 ? Placement::contiguous : placement);
+    };
+    for (Placement placement : placements) {
+      const std::string what = std::string(name(placement)) + " " + std::string(wengert::name(tested));
+      Arrays same, mixed;
+      for (size_t i = 0; i < in.size(); ++i) {
+        same.push_back(operand(i, placement));
+        mixed.push_back(operand(i, i == 0 ? Placement::contiguous : placement));
+      }
+      check(sample, same, types->size(), what);
+      const bool vector = std::all_of(in.begin(), in.end(), [](const Type* t) { return t->rank() < 2; });
+      if (in.size() > 1 && placement != Placement::contiguous && !vector) check(sample, mixed, types->size(), "mixed " + what);
+    }
+  }
+};
+
+TEST_P(PrimitiveValues, OfEverySampleAndLayout) {
+  ASSERT_FALSE(p().samples.cases.empty());
+  for (const Sample& sample : p().samples.cases) {
+    for (Dtype tested : p().samples.dtypes) check_placements(sample, tested);
+  }
+}
+
+/// What the samples do not name but the shape rule takes: contiguous operands only.
+TEST_P(PrimitiveValues, OfEveryOtherDtype) {
+  const Sample& sample = p().samples.cases.front();
+  const auto& listed = p().samples.dtypes;
+  for (Dtype tested : every_dtype) {
+    if (std::find(listed.begin(), listed.end(), tested) != listed.end()) continue;
+    const std::vector<Dtype> dtypes = operand_dtypes(sample, tested);
+    if (std::find(dtypes.begin(), dtypes.end(), tested) == dtypes.end()) continue;
+    const std::optional<Types> types = accepted(p(), sample, tested);
+    if (!types) continue;
+    std::mt19937 engine(7);
+    Arrays operands;
+    for (size_t i = 0; i < dtypes.size(); ++i) {
+      const Values values = sample_values(p(), sample, static_cast<int>(i), dtypes[i], sample.shapes[i].size(), engine);
+      operands.push_back(contiguous_array(values, dtypes[i], sample.shapes[i]));
+    }
+    check(sample, operands, types->size(), std::string(wengert::name(tested)));
+  }
+}
+
+/// Zeros of both signs, infinities, NaN, subnormal and huge numbers; for integers the ends of their range.
+Values extreme_values(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::bool_: return {0, 1};
+    case Dtype::uint8: return {0, 1, 2, 7, 128, 255};
+    case Dtype::int32: return {0, 1, -1, 2, -3, 31, INT32_MAX, INT32_MIN};
+    case Dtype::int64: return {0, 1, -1, 2, -3, 63, static_cast<Real>(INT64_MAX), static_cast<Real>(INT64_MIN)};
+    case Dtype::float32: return {0, -0.0, 1, -1, 0.5, 2, 3, -2.5, inf, -inf, nan, 1e-45L, 1e-39L, -1e-30L, 3e38L, -3e38L, 88.5L};
+    default: return {0, -0.0, 1, -1, 0.5, 2, 3, -2.5, inf, -inf, nan, 4.94e-324L, 1e-310L, -1e-300L, 1.7e308L, -1.7e308L, 709.5L};
+  }
+}
+
+/// sin and cos promise nothing but numbers within [-1, 1] for huge float64 arguments: see their room.
+Values extreme_values(const Primitive& p, Dtype dtype) {
+  Values values = extreme_values(dtype);
+  if (dtype == float64 && (p.name == std::string("sin") || p.name == std::string("cos"))) {
+    std::erase_if(values, [](Real x) { return std::isfinite(x) && std::fabs(x) >= 0x1p24L; });
+  }
+  return values;
+}
+
+/// Every combination of such values, one element each.
+std::vector<Values> combinations(const Primitive& p, const std::vector<Dtype>& dtypes) {
+  size_t count = 1;
+  for (Dtype d : dtypes) count *= extreme_values(p, d).size();
+  std::vector<Values> operands;
+  for (size_t repeat = 1; Dtype d : dtypes) {
+    const Values extremes = extreme_values(p, d);
+    Values values;
+    for (size_t n = 0; n < count; ++n) values.push_back(extremes[n / repeat % extremes.size()]);
+    operands.push_back(values);
+    repeat *= extremes.size();
+  }
+  return operands;
+}
+
+/// Whether a sample says no more than the dtypes of an elementwise primitive's operands.
+bool free_of_shape(const Primitive& p, const Sample& sample) {
+  return p.is(Trait::elementwise) && sample.runtimes.empty() && !sample.shapes.empty();
+}
+
+TEST_P(PrimitiveValues, AtTheEndsOfTheRange) {
+  for (const Sample& sample : p().samples.cases) {
+    if (!free_of_shape(p(), sample) || (&sample != &p().samples.cases.front() && sample.params.empty())) continue;
+    for (Dtype tested : p().samples.dtypes) {
+      const std::vector<Dtype> dtypes = operand_dtypes(sample, tested);
+      const std::vector<Values> values = combinations(p(), dtypes);
+      Arrays operands;
+      for (size_t i = 0; i < dtypes.size(); ++i) operands.push_back(contiguous_array(values[i], dtypes[i], {static_cast<int64_t>(values[i].size())}));
+      check(sample, operands, 1, std::string(wengert::name(tested)));
+    }
+  }
+}
+
+TEST_P(PrimitiveValues, OfShapesOfElementwiseOperands) {
+  const Sample& first = p().samples.cases.front();
+  if (!free_of_shape(p(), first)) return;
+  for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{67}, Shape{2, 3, 4}, Shape{3, 1, 5}, Shape{0}, Shape{2, 0, 3}}) {
+    Sample sample = first;
+    sample.shapes.assign(first.shapes.size(), shape);
+    check_placements(sample, p().samples.dtypes.back());
+  }
+}
+
+/// Long enough to be cut into chunks: a pattern, so that the evaluator need compute one period only.
+TEST_P(PrimitiveValues, OfLongOperandsOnTwoThreads) {
+  const Sample& sample = p().samples.cases.front();
+  if (!free_of_shape(p(), sample)) return;
+  constexpr size_t period = 1009, length = 300 * period;
+  std::mt19937 engine(11);
+  const std::vector<Dtype> dtypes = operand_dtypes(sample, p().samples.dtypes.front());
+  Arrays one, many;
+  for (size_t i = 0; i < dtypes.size(); ++i) {
+    const Values values = sample_values(p(), sample, static_cast<int>(i), dtypes[i], period, engine);
+    Values repeated;
+    for (size_t n = 0; n < length; ++n) repeated.push_back(values[n % period]);
+    one.push_back(contiguous_array(values, dtypes[i], {static_cast<int64_t>(period)}));
+    many.push_back(contiguous_array(repeated, dtypes[i], {static_cast<int64_t>(length)}));
+  }
+  Values wanted;
+  {
+    const cpu::OracleScope oracle;
+    const Values part = values_of(apply(p(), sample, one, 1)[0]);
+    for (size_t n = 0; n < length; ++n) wanted.push_back(part[n % period]);
+  }
+  for (int threads : {1, 2}) {
+    cpu::set_threads(threads);
+    const Array got = apply(p(), sample, many, 1)[0];
+    EXPECT_EQ(difference(values_of(got), wanted, got.dtype(), tolerance(got.dtype())), "") << threads << " threads";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PrimitiveValues, ::testing::ValuesIn(all_primitives()), test_name);
+
+// Derivatives --------------------------------------------------------------------------------------------
+
+/// A function of the inexact operands of a sample that returns its inexact outputs.
+struct Differentiable {
+  diff::ArrayFunction f;
+  Arrays point;
+};
+
+Array zeros_like(const Array& x) { return contiguous_array(Values(static_cast<size_t>(x.size())), x.dtype(), x.shape()); }
+
+Arrays random_like(const Arrays& like, std::mt19937& engine) {
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  Arrays result;
+  for (const Array& x : like) {
+    Values values(static_cast<size_t>(x.size()));
+    for (Real& v : values) v = uniform(engine);
+    result.push_back(contiguous_array(values, x.dtype(), x.shape()));
+  }
+  return result;
+}
+
+Arrays forward(const diff::ArrayFunction& f, std::span<const Array> x, std::span<const Array> v) {
+  auto [y, dy] = diff::jvp_through(f, x, v);
+  for (size_t i = 0; i < y.size(); ++i) {
+    if (!dy[i].defined()) dy[i] = zeros_like(y[i]);
+  }
+  return dy;
+}
+
+Arrays backward(const diff::ArrayFunction& f, std::span<const Array> x, std::span<const Array> u) {
+  bool active[8];
+  std::fill(active, active + 8, true);
+  diff::VjpResult result = diff::vjp_through(f, x, {active, x.size()});
+  Arrays cotangents(u.begin(), u.end());
+  for (size_t i = 0; i < cotangents.size(); ++i) {
+    if (!result.depends[i]) cotangents[i] = Array();
+  }
+  Arrays dx = result.pullback(cotangents);
+  for (size_t i = 0; i < dx.size(); ++i) {
+    if (!dx[i].defined()) dx[i] = zeros_like(x[i]);
+  }
+  return dx;
+}
+
+/// f's derivative by central differences along v.
+std::vector<Values> differences(const diff::ArrayFunction& f, const Arrays& x, const Arrays& v, double h) {
+  const auto moved = [&](double step) {
+    Arrays result;
+    for (size_t i = 0; i < x.size(); ++i) {
+      Values a = values_of(x[i]);
+      const Values b = values_of(v[i]);
+      for (size_t n = 0; n < a.size(); ++n) a[n] += step * b[n];
+      result.push_back(contiguous_array(a, x[i].dtype(), x[i].shape()));
+    }
+    return f(result);
+  };
+  const Arrays up = moved(h), down = moved(-h);
+  std::vector<Values> result;
+  for (size_t i = 0; i < up.size(); ++i) {
+    Values a = values_of(up[i]);
+    const Values b = values_of(down[i]);
+    for (size_t n = 0; n < a.size(); ++n) a[n] = (a[n] - b[n]) / (2 * h);
+    result.push_back(a);
+  }
+  return result;
+}
+
+Real dot(const Arrays& a, const Arrays& b) {
+  Real sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const Values x = values_of(a[i]), y = values_of(b[i]);
+    for (size_t n = 0; n < x.size(); ++n) sum += x[n] * y[n];
+  }
+  return sum;
+}
+
+class PrimitiveDerivatives : public ::testing::TestWithParam<const Primitive*> {
+ protected:
+  const Primitive& p() const { return *GetParam(); }
+
+  /// Nothing when no operand or no output is inexact.
+  std::optional<Differentiable> function(const Sample& sample, Dtype tested) const {
+    const std::optional<Types> types = accepted(p(), sample, tested);
+    if (!types) return std::nullopt;
+    std::mt19937 engine(3);
+    const std::vector<const Type*> in = operand_types(sample, tested);
+    Arrays operands, point;
+    std::vector<size_t> active, outputs;
+    for (size_t i = 0; i < in.size(); ++i) {
+      operands.push_back(contiguous_array(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine), in[i]->dtype, in[i]->shape));
+      if (!is_inexact(in[i]->dtype)) continue;
+      active.push_back(i);
+      point.push_back(operands.back());
+    }
+    for (size_t i = 0; i < types->size(); ++i) {
+      if (is_inexact((*types)[i]->dtype)) outputs.push_back(i);
+    }
+    if (active.empty() || outputs.empty()) return std::nullopt;
+    const size_t count = types->size();
+    const Primitive* primitive = GetParam();
+    return Differentiable{[=](std::span<const Array> x) {
+      Arrays all = operands, result;
+      for (size_t i = 0; i < active.size(); ++i) all[active[i]] = x[i];
+      const Arrays out = apply(*primitive, sample, all, count);
+      for (size_t i : outputs) result.push_back(out[i]);
+      return result;
+    }, point};
+  }
+
+  static void expect_near(const Arrays& got, const std::vector<Values>& wanted, const char* what) {
+    ASSERT_EQ(got.size(), wanted.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      const double relative = got[i].dtype() == float64 ? 2e-7 : 1e-3;
+      EXPECT_EQ(difference(values_of(got[i]), wanted[i], got[i].dtype(), {0, relative}), "") << what << " " << i;
+    }
+  }
+  static void expect_near(Real got, Real wanted, bool narrow, const char* what) {
+    EXPECT_NEAR(static_cast<double>(got), static_cast<double>(wanted), (narrow ? 1e-3 : 1e-9) * (1 + std::fabs(static_cast<double>(wanted)))) << what;
+  }
+
+  /// Forward mode against differences, reverse mode against forward mode: <u, J v> = <J' u, v>.
+  static void check(const diff::ArrayFunction& f, const Arrays& x, std::mt19937& engine, const char* what) {
+    const Arrays y = f(x), v = random_like(x, engine), u = random_like(y, engine);
+    const bool narrow = std::any_of(y.begin(), y.end(), [](const Array& a) { return a.dtype() != float64; });
+    const Arrays dy = forward(f, x, v);
+    expect_near(dy, differences(f, x, v, narrow ? 1e-2 : 1e-5), what);
+    expect_near(dot(backward(f, x, u), v), dot(u, dy), narrow, what);
+  }
+};
+
+TEST_P(PrimitiveDerivatives, OfFirstAndSecondOrder) {
+  const auto& dtypes = p().samples.dtypes;
+  const bool real = std::find(dtypes.begin(), dtypes.end(), float64) != dtypes.end();
+  for (const Sample& sample : p().samples.cases) {
+    const std::optional<Differentiable> d = function(sample, real ? float64 : dtypes.front());
+    if (!d) continue;
+    std::mt19937 engine(5);
+    const Arrays y = d->f(d->point), u = random_like(y, engine), v = random_like(d->point, engine);
+    check(d->f, d->point, engine, "first order");
+    check([&](std::span<const Array> x) { return forward(d->f, x, v); }, d->point, engine, "of the forward derivative");
+    check([&](std::span<const Array> x) { return backward(d->f, x, u); }, d->point, engine, "of the reverse derivative");
+  }
+}
+
+/// The derivative of an elementwise function, elementwise.
+diff::ArrayFunction derivative(const diff::ArrayFunction& f, bool reverse) {
+  return [=](std::span<const Array> x) {
+    const Array ones = contiguous_array(Values(static_cast<size_t>(x[0].size()), 1), x[0].dtype(), x[0].shape());
+    return reverse ? backward(f, x, {&ones, 1}) : forward(f, x, {&ones, 1});
+  };
+}
+
+/// At the special points of the samples: where the value is finite so are its derivatives, and they are a number where
+/// the value is one. Forward and reverse mode agree.
+TEST_P(PrimitiveDerivatives, OfThirdOrderAtSpecialPoints) {
+  const std::vector<double>& special = p().samples.special;
+  const Sample& sample = p().samples.cases.front();
+  if (special.empty() || !free_of_shape(p(), sample)) return;
+  for (Dtype dtype : {float32, float64}) {
+    const std::vector<Dtype> dtypes = operand_dtypes(sample, dtype);
+    for (size_t active = 0; active < dtypes.size(); ++active) {
+      if (!is_inexact(dtypes[active])) continue;
+      Arrays operands;
+      const size_t count = static_cast<size_t>(std::pow(special.size(), dtypes.size()));
+      for (size_t repeat = 1; Dtype d : dtypes) {
+        Values values;
+        for (size_t n = 0; n < count; ++n) values.push_back(is_bool(d) ? n % 2 : special[n / repeat % special.size()]);
+        operands.push_back(contiguous_array(values, d, {static_cast<int64_t>(count)}));
+        repeat *= special.size();
+      }
+      diff::ArrayFunction up = [&](std::span<const Array> x) {
+        Arrays all = operands;
+        all[active] = x[0];
+        return apply(p(), sample, all, 1);
+      };
+      const Values value = values_of(up({&operands[active], 1})[0]);
+      diff::ArrayFunction down = up;
+      for (int order = 1; order <= 3; ++order) {
+        up = derivative(up, false);
+        down = derivative(down, true);
+        const Values a = values_of(up({&operands[active], 1})[0]), b = values_of(down({&operands[active], 1})[0]);
+        EXPECT_EQ(difference(b, a, dtype, {16, dtype == float32 ? 1e-5 : 1e-13}), "") << "order " << order << ", operand " << active;
+        for (size_t n = 0; n < count; ++n) {
+          const std::string where = "order " + std::to_string(order) + ", operand " + std::to_string(active) + ", point " +
+                                    std::to_string(static_cast<double>(values_of(operands[active])[n]));
+          EXPECT_TRUE(!std::isnan(a[n]) || std::isnan(value[n])) << where;
+          EXPECT_TRUE(std::isfinite(a[n]) || !std::isfinite(value[n])) << where;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PrimitiveDerivatives, ::testing::ValuesIn(all_primitives()), test_name);
+
+// Programs -----------------------------------------------------------------------------------------------
+
+class PrimitivePrograms : public ::testing::TestWithParam<const Primitive*> {};
+
+void expect_round_trip(const Program& program) {
+  verify(program);
+  const std::string text = to_string(program);
+  const ProgramPtr parsed = parse_program(text, program.constants());
+  EXPECT_TRUE(*parsed == program) << text;
+  EXPECT_EQ(parsed->hash(), program.hash()) << text;
+  EXPECT_EQ(to_string(*parsed), text);
+  verify(*parsed);
+}
+
+TEST_P(PrimitivePrograms, GoThroughTheirText) {
+  const Primitive& p = *GetParam();
+  for (const Sample& sample : p.samples.cases) {
+    for (Dtype tested : p.samples.dtypes) {
+      const std::vector<const Type*> in = operand_types(sample, tested);
+      const Types out = infer_types(p, in, sample.params, runtime_span(sample.runtimes));
+      const diff::ArrayFunction f = [&](std::span<const Array> x) { return apply(p, sample, x, out.size()); };
+      expect_round_trip(*record(in, f));
+      if (!std::all_of(in.begin(), in.end(), [](const Type* t) { return is_inexact(t->dtype); })) continue;
+      if (in.empty() || out.size() != 1 || !is_inexact(out[0]->dtype)) continue;
+      expect_round_trip(*record(in, [&](std::span<const Array> x) { return forward(f, x, x); }));
+      const Array u = contiguous_array(Values(static_cast<size_t>(out[0]->size), 1), out[0]->dtype, out[0]->shape);
+      expect_round_trip(*record(in, [&](std::span<const Array> x) { return backward(f, x, {&u, 1}); }));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PrimitivePrograms, ::testing::ValuesIn(all_primitives()), test_name);
+
+}  // namespace
+}  // namespace wengert::testing

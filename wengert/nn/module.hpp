@@ -1,0 +1,139 @@
+// Models are trees with a call operator. Functions on them are pure: init makes parameters from a key, apply runs a
+// model in a mode and returns its new state beside the output.
+#pragma once
+
+#include <map>
+
+#include "wengert/ops/random.hpp"
+#include "wengert/tree/tree.hpp"
+
+namespace wengert::nn {
+
+/// State of a model that is no parameter, such as running statistics: not differentiated, and changed only by apply().
+struct Buffer {
+  Array value;
+  operator const Array&() const { return value; }
+};
+
+/// How a model is run.
+struct Mode {
+  bool training = false;
+  Array key = {};   // for layers that draw random numbers; each draw folds its number into the key
+};
+
+/// What layers with a mode, randomness or state take beside their input. Lives as long as one apply().
+class Context {
+ public:
+  explicit Context(Mode mode) : mode_(std::move(mode)) {}
+
+  bool training() const { return mode_.training; }
+  /// A fresh key. Throws Error(value, "nn-key") naming the layer when the mode has none.
+  Array next_key(const char* layer);
+  /// Notes the new value of a buffer of the model that apply() runs.
+  void update(const Buffer& buffer, Array value) { updates_[&buffer.value] = std::move(value); }
+  const std::map<const Array*, Array>& updates() const { return updates_; }
+
+ private:
+  Mode mode_;
+  int64_t draws_ = 0;
+  std::map<const Array*, Array> updates_;
+};
+
+namespace detail {
+
+/// Puts new values in a copy in the places that they have in the original.
+class LeafPlaces final : public tree::detail::Visitor {
+ public:
+  LeafPlaces() : Visitor(false) {}
+  void leaf(Array& x) override { places.push_back(&x); }
+  std::vector<Array*> places;
+};
+std::vector<Array> updated_leaves(const std::vector<Array*>& places, const Context& context);
+
+template <class T>
+concept HasInitialize = requires(T& x, const Array& key) { x.initialize(key); };
+
+/// Gives every layer below `x` its parameters; each from a key of its own.
+template <class T>
+void initialize(T& x, const Array& key) {
+  int64_t number = 0;
+  const auto child = [&](auto& c) { initialize(c, random::fold_in(key, number++)); };
+  if constexpr (HasInitialize<T>) x.initialize(key);
+  else if constexpr (tree::detail::is_list<T>) { for (auto& c : x) child(c); }
+  else if constexpr (tree::detail::is_map<T>) { for (auto& [name, c] : x) child(c); }
+  else if constexpr (tree::detail::is_optional<T>) { if (x) child(*x); }
+  else if constexpr (tree::detail::is_tuple<T>) { std::apply([&](auto&... c) { (child(c), ...); }, x); }
+  else if constexpr (tree::detail::Plain<T> && !std::same_as<T, Array> && !tree::detail::Empty<T>) {
+    boost::pfr::for_each_field(x, child);
+  }
+}
+
+}  // namespace detail
+
+/// The model with parameters drawn from `key`; its layers say how in their initialize().
+template <class Net>
+Net init(Net net, const Array& key) {
+  detail::initialize(net, key);
+  return net;
+}
+
+/// net(x) in a mode: {output, net with its buffers updated}. Layers that need no mode take x alone.
+template <class Net, class X>
+auto apply(const Net& net, const X& x, Mode mode = {}) {
+  Context context(std::move(mode));
+  auto y = [&] {
+    if constexpr (std::is_invocable_v<const Net&, const X&, Context&>) return net(x, context);
+    else return net(x);
+  }();
+  Net updated = net;
+  if (!context.updates().empty()) {
+    detail::LeafPlaces places;
+    tree::detail::visit_const(net, places);
+    tree::detail::replace(updated, detail::updated_leaves(places.places, context));
+  }
+  return std::pair{std::move(y), std::move(updated)};
+}
+
+/// Calls a layer with or without a context, as it takes it.
+template <class Layer>
+Array call(const Layer& layer, const Array& x, Context& context) {
+  if constexpr (std::is_invocable_v<const Layer&, const Array&, Context&>) return layer(x, context);
+  else return layer(x);
+}
+
+/// Layers and functions one after the other: sequential(Linear{4, 8}, relu, Linear{8, 2}).
+template <class... Layers>
+struct Sequential {
+  std::tuple<Layers...> layers;
+
+  Array operator()(const Array& x, Context& context) const {
+    Array y = x;
+    std::apply([&](const auto&... layer) { ((y = call(layer, y, context)), ...); }, layers);
+    return y;
+  }
+  Array operator()(const Array& x) const {
+    Context context{Mode{}};
+    return (*this)(x, context);
+  }
+};
+template <class... Layers>
+auto sequential(Layers... layers) { return Sequential<Layers...>{{std::move(layers)...}}; }
+
+/// A table of leaves: path, type, elements and bytes, and the sums, with parameters and buffers apart.
+template <class Net>
+std::string summary(const Net& net);
+
+namespace detail {
+std::string summary_of(const std::vector<std::string>& paths, const std::vector<Array>& leaves, const std::vector<bool>& trainable);
+}
+template <class Net>
+std::string summary(const Net& net) {
+  return detail::summary_of(tree::paths(net), tree::flatten(net), tree::trainable(net));
+}
+
+}  // namespace wengert::nn
+
+namespace wengert::tree {
+template <>
+inline constexpr bool is_buffer<nn::Buffer> = true;
+}

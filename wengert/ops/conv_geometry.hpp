@@ -1,0 +1,27 @@
+// The parameters of the three convolution primitives, read by their room and by claims.
+#pragma once
+
+#include "wengert/program/primitive.hpp"
+
+namespace wengert {
+
+extern const Primitive conv_primitive, conv_input_primitive, conv_kernel_primitive;
+
+/// `image` and `kernel` are the spatial lengths of x and w, which an output's shape does not tell.
+struct ConvGeometry {
+  enum Place { stride_at, padding_at, dilation_at, groups_at, image_at, kernel_at, dtype_at, precision_at };
+
+  explicit ConvGeometry(const Params& p)
+      : stride(p.axes(stride_at)), padding(p.axes(padding_at)), dilation(p.axes(dilation_at)),
+        image(p.axes(image_at)), kernel(p.axes(kernel_at)), groups(p.integer(groups_at)) {}
+
+  /// Spatial length of y.
+  int64_t out(int a) const {
+    const int64_t room = image[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1;
+    return room < 0 ? 0 : room / stride[a] + 1;
+  }
+  Axes stride, padding, dilation, image, kernel;
+  int64_t groups;
+};
+
+}  // namespace wengert

@@ -1,0 +1,158 @@
+#include "wengert/optim/optim.hpp"
+
+#include <cmath>
+#include <numbers>
+
+#include "wengert/ops/common.hpp"
+#include "wengert/ops/create.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/reduce.hpp"
+
+namespace wengert {
+namespace {
+
+/// The first `count` operands and results are alike; the other operands are numbers of rank 0.
+Types infer_leaf_update(const Avals& in, int count, int alike) {
+  for (int i = 1; i < alike; ++i) {
+    want(in[i].shape == in[0].shape, in, ErrorKind::shape, "optimizer-shape", "a gradient and moments of the parameter's shape");
+  }
+  return Types(in.types.begin(), in.types.begin() + count);
+}
+
+Array number(const Array& x, Dtype dtype) { return convert(x, dtype); }
+
+}  // namespace
+
+const Primitive sgd_leaf_primitive{
+    .name = "sgd_leaf",
+    .doc = "One parameter's step of stochastic gradient descent with momentum: new parameter and velocity.",
+    .operands = {"parameter", "velocity", "gradient", "rate", "momentum", "decay", "nesterov"},
+    .infer = [](const Avals& in) { return infer_leaf_update(in, 2, 3); },
+    .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
+      const Dtype dtype = in[0].dtype();
+      const Array g = in[2] + number(in[5], dtype) * in[0];
+      const Array v = number(in[4], dtype) * in[1] + g;
+      const Array step = where(in[6], g + number(in[4], dtype) * v, v);
+      return {in[0] - number(in[3], dtype) * step, v}; },
+    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}}, {}, {},
+                  {float32, float32, float32, float32, float32, float32, bool_}}}},
+};
+
+const Primitive adam_leaf_primitive{
+    .name = "adam_leaf",
+    .doc = "One parameter's step of Adam with decoupled decay: new parameter, mean and variance.",
+    .operands = {"parameter", "mean", "variance", "gradient", "rate", "beta1", "beta2", "correction1", "correction2",
+                 "epsilon", "decay"},
+    .infer = [](const Avals& in) { return infer_leaf_update(in, 3, 4); },
+    .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
+      const Dtype dtype = in[0].dtype();
+      const auto n = [&](size_t i) { return number(in[i], dtype); };
+      const Array m = n(5) * in[1] + (1 - n(5)) * in[3];
+      const Array v = n(6) * in[2] + (1 - n(6)) * in[3] * in[3];
+      const Array step = m / n(7) / (sqrt(v / n(8)) + n(9)) + n(10) * in[0];
+      return {in[0] - n(4) * step, m, v}; },
+    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}}, {}, {}, {}, {{-2, 2}, {-2, 2}, {0.5, 2}}}}, {0.1, 0.9}},
+};
+
+namespace optim {
+namespace {
+
+Array rank0(double value) { return wengert::detail::scalar(value, float32, false); }
+
+/// Steps whose leaves have a gradient; the others stay as they are.
+bool is_updated(const Array& parameter, const Array& gradient) {
+  return parameter.defined() && gradient.defined() && is_inexact(parameter.dtype());
+}
+
+bool decays(const Mask& mask, const std::string& path, const Array& leaf) { return !mask || mask(path, leaf); }
+
+}  // namespace
+
+Array Schedule::operator()(const Array& step) const { return f_ ? f_(step) : rank0(rate_); }
+
+Schedule constant(double rate) { return Schedule(rate); }
+
+Schedule cosine(double rate, int64_t steps, double final) {
+  return Schedule([=](const Array& step) {
+    const Array part = minimum(convert(step, float32) / static_cast<double>(std::max<int64_t>(steps, 1)), 1);
+    return final + (rate - final) * 0.5 * (1 + cos(part * std::numbers::pi));
+  });
+}
+
+Schedule warm_up(int64_t steps, Schedule after) {
+  return Schedule([=](const Array& step) {
+    const Array done = convert(step, float32) / static_cast<double>(std::max<int64_t>(steps, 1));
+    return where(less(step, steps), done * after(zeros({}, int64)), after(maximum(step - steps, 0)));
+  });
+}
+
+namespace detail {
+
+Array zero_moment(const Array& parameter) { return zeros(parameter.shape(), parameter.dtype()); }
+
+Array norm_of(const std::vector<Array>& leaves) {
+  Array total = zeros({}, float32);
+  for (const Array& x : leaves) {
+    if (x.defined() && is_inexact(x.dtype())) total = total + convert(sum(x * x), float32);
+  }
+  return sqrt(total);
+}
+
+std::vector<Array> clipped(std::vector<Array> gradients, double norm) {
+  const Array scale = minimum(norm / maximum(norm_of(gradients), 1e-12), 1);
+  for (Array& x : gradients) {
+    if (x.defined() && is_inexact(x.dtype())) x = x * convert(scale, x.dtype());
+  }
+  return gradients;
+}
+
+}  // namespace detail
+
+Array Sgd::zero_step() { return zeros({}, int64); }
+Array Sgd::next(const Array& step) { return step + 1; }
+
+void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& v,
+                      const std::vector<Array>& g, const Array& step) const {
+  const Array rate = rate_(step), momentum = rank0(options_.momentum), none = rank0(0), decay = rank0(options_.decay);
+  const Array nesterov = array(options_.nesterov);
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (!is_updated(p[i], g[i])) continue;
+    const bool keep = v[i].defined();
+    const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
+    std::vector<Array> in{p[i], keep ? v[i] : detail::zero_moment(p[i]), g[i], rate, momentum, leaf_decay, nesterov};
+    p[i] = v[i] = Array();
+    Array out[2];
+    bind_donating(sgd_leaf_primitive, in, 3, {}, {}, out);
+    p[i] = out[0];
+    if (keep) v[i] = out[1];
+  }
+}
+
+void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& m,
+                       std::vector<Array>& v, const std::vector<Array>& g, const Array& step) const {
+  const Array rate = rate_(step), beta1 = rank0(options_.beta1), beta2 = rank0(options_.beta2);
+  const Array count = convert(step + 1, float32);
+  const Array correction1 = 1 - power(beta1, count), correction2 = 1 - power(beta2, count);
+  const Array epsilon = rank0(options_.epsilon), decay = rank0(options_.decay), none = rank0(0);
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (!is_updated(p[i], g[i])) continue;
+    const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
+    std::vector<Array> in{p[i], m[i], v[i], g[i], rate, beta1, beta2, correction1, correction2, epsilon, leaf_decay};
+    p[i] = m[i] = v[i] = Array();
+    Array out[3];
+    bind_donating(adam_leaf_primitive, in, 7, {}, {}, out);
+    p[i] = out[0];
+    m[i] = out[1];
+    v[i] = out[2];
+  }
+}
+
+Sgd sgd(Schedule rate, SgdOptions options) { return {std::move(rate), std::move(options)}; }
+Adam adam(Schedule rate, AdamOptions options) { return {std::move(rate), std::move(options)}; }
+Adam adamw(Schedule rate, AdamOptions options) {
+  if (!options.decay_mask) options.decay_mask = [](const std::string&, const Array& leaf) { return leaf.rank() >= 2; };
+  return {std::move(rate), std::move(options)};
+}
+
+}  // namespace optim
+}  // namespace wengert

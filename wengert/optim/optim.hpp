@@ -1,0 +1,159 @@
+// Optimizers: pure functions from parameters, state and gradients to new parameters and state.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "wengert/tree/tree.hpp"
+
+namespace wengert::optim {
+
+/// A learning rate: a number, or a function of the step (int64, rank 0, from 0) to a float32 of rank 0.
+class Schedule {
+ public:
+  Schedule(double rate) : rate_(rate) {}
+  Schedule(std::function<Array(const Array& step)> f) : f_(std::move(f)) {}
+  Array operator()(const Array& step) const;
+
+ private:
+  double rate_ = 0;
+  std::function<Array(const Array&)> f_;
+};
+
+/// Always `rate`.
+Schedule constant(double rate);
+/// From `rate` down to `final` over `steps` along half a cosine, then constant. Loshchilov, Hutter, ICLR 2017.
+Schedule cosine(double rate, int64_t steps, double final = 0);
+/// Linearly from 0 to what `after` begins with over `steps`; `after` counts from there.
+Schedule warm_up(int64_t steps, Schedule after);
+
+/// Whether a leaf is meant: its path and value.
+using Mask = std::function<bool(const std::string& path, const Array& leaf)>;
+
+/// Moments of a tree of parameters, and the number of steps taken. A tree itself.
+template <class T>
+struct SgdState {
+  Array step;
+  T velocity;
+};
+template <class T>
+struct AdamState {
+  Array step;
+  T mean, variance;
+};
+
+struct SgdOptions {
+  double momentum = 0;
+  bool nesterov = false;
+  double decay = 0;          // added to the gradient, times the parameter
+  Mask decay_mask = {};      // leaves that decay; empty: all
+};
+
+/// Stochastic gradient descent: v = momentum v + g; p -= rate v (nesterov: p -= rate (g + momentum v)).
+class Sgd {
+ public:
+  Sgd(Schedule rate, SgdOptions options) : rate_(std::move(rate)), options_(std::move(options)) {}
+
+  template <class T>
+  SgdState<T> init(const T& parameters) const {
+    return {zero_step(), options_.momentum == 0 ? blank(parameters) : zero_moments(parameters)};
+  }
+  /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
+  template <class T>
+  std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient) const {
+    std::vector<Array> p = tree::flatten(parameters), v = tree::flatten(state.velocity), g = tree::flatten(gradient);
+    const std::vector<std::string> paths = tree::paths(parameters);
+    forget(parameters, state.velocity);
+    step_leaves(paths, p, v, g, state.step);
+    return {tree::unflatten(parameters, p), {next(state.step), tree::unflatten(state.velocity, v)}};
+  }
+
+ private:
+  friend class Adam;
+  void step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& v,
+                   const std::vector<Array>& g, const Array& step) const;
+  static Array zero_step();
+  static Array next(const Array& step);
+  template <class T>
+  static T blank(const T& parameters) {
+    return tree::map([](const Array&) { return Array(); }, parameters);
+  }
+  template <class T>
+  static T zero_moments(const T& parameters);
+  /// Drops the handles of trees whose leaves were taken out, so that the leaves are held once.
+  template <class... T>
+  static void forget(T&... trees) {
+    ((trees = blank(trees)), ...);
+  }
+
+  Schedule rate_;
+  SgdOptions options_;
+};
+
+struct AdamOptions {
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-8;
+  double decay = 0;          // decoupled: p -= rate decay p
+  Mask decay_mask = {};      // leaves that decay; empty: all
+};
+
+/// Adam (Kingma, Ba, ICLR 2015) with decoupled weight decay (Loshchilov, Hutter, ICLR 2019):
+/// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; p -= rate (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + epsilon) + decay p).
+class Adam {
+ public:
+  Adam(Schedule rate, AdamOptions options) : rate_(std::move(rate)), options_(std::move(options)) {}
+
+  template <class T>
+  AdamState<T> init(const T& parameters) const {
+    return {Sgd::zero_step(), Sgd::zero_moments(parameters), Sgd::zero_moments(parameters)};
+  }
+  /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
+  template <class T>
+  std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient) const {
+    std::vector<Array> p = tree::flatten(parameters), m = tree::flatten(state.mean), v = tree::flatten(state.variance);
+    const std::vector<Array> g = tree::flatten(gradient);
+    const std::vector<std::string> paths = tree::paths(parameters);
+    Sgd::forget(parameters, state.mean, state.variance);
+    step_leaves(paths, p, m, v, g, state.step);
+    return {tree::unflatten(parameters, p),
+            {Sgd::next(state.step), tree::unflatten(state.mean, m), tree::unflatten(state.variance, v)}};
+  }
+
+ private:
+  void step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& m,
+                   std::vector<Array>& v, const std::vector<Array>& g, const Array& step) const;
+  Schedule rate_;
+  AdamOptions options_;
+};
+
+Sgd sgd(Schedule rate, SgdOptions options = {});
+Adam adam(Schedule rate, AdamOptions options = {});
+/// Adam with decay on leaves of rank >= 2, unless a mask says otherwise.
+Adam adamw(Schedule rate, AdamOptions options = {.decay = 0.01});
+
+namespace detail {
+Array zero_moment(const Array& parameter);
+std::vector<Array> clipped(std::vector<Array> gradients, double norm);
+Array norm_of(const std::vector<Array>& leaves);
+}  // namespace detail
+
+template <class T>
+T Sgd::zero_moments(const T& parameters) {
+  std::vector<Array> leaves = tree::flatten(parameters);
+  const std::vector<bool> trainable = tree::trainable(parameters);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    leaves[i] = trainable[i] && leaves[i].defined() && is_inexact(leaves[i].dtype()) ? detail::zero_moment(leaves[i]) : Array();
+  }
+  return tree::unflatten(parameters, leaves);
+}
+
+/// The square root of the sum of squares of all defined leaves.
+template <class T>
+Array global_norm(const T& tree) { return detail::norm_of(tree::flatten(tree)); }
+/// Scales the gradient down so that its global norm is at most `norm`.
+template <class T>
+T clip_by_norm(const T& gradient, double norm) {
+  return tree::unflatten(gradient, detail::clipped(tree::flatten(gradient), norm));
+}
+
+}  // namespace wengert::optim
