@@ -1,21 +1,127 @@
 #include "wengert/ops/reduce.hpp"
 
+#include <algorithm>
+
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert {
+
+extern const Primitive sum_primitive, product_of_others_primitive;
+
 namespace {
 
 using loops::Combine;
 using Values = std::vector<Expr>;
 
-Shape reduced_shape(const Shape& shape, const Axes& axes) {
+enum { axes_at, keepdims_at, correction_at };
+const std::vector<const char*> reduction_params = {"axes", "keepdims"};
+
+// Shape rules --------------------------------------------------------------------------------------------
+
+/// Reduced axes are kept as axes of length 1 where later steps run over the whole array again: values of equal rank
+/// can be computed by one kernel.
+Shape reduced_shape(const Avals& in) {
+  const Axes& axes = in.params.axes(axes_at);
+  const bool keepdims = in.params.flag(keepdims_at);
+  for (int64_t a : axes) want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
   Shape result;
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (!axes.contains(i)) result.push_back(shape[i]);
+  for (int d = 0; d < in[0].rank(); ++d) {
+    if (!axes.contains(d)) result.push_back(in[0].shape[d]);
+    else if (keepdims) result.push_back(1);
   }
   return result;
+}
+
+Types infer_sum(const Avals& in) {
+  return {Type::of(is_inexact(in[0].dtype) ? in[0].dtype : Dtype::int64, reduced_shape(in), in[0].weak)};
+}
+
+Types infer_truth(const Avals& in) { return {Type::of(Dtype::bool_, reduced_shape(in))}; }
+
+Types infer_mean(const Avals& in) {
+  const bool inexact = is_inexact(in[0].dtype);
+  return {Type::of(inexact ? in[0].dtype : Dtype::float32, reduced_shape(in), inexact && in[0].weak)};
+}
+
+void want_elements(const Avals& in) {
+  for (int64_t a : in.params.axes(axes_at)) {
+    if (a < 0 || a >= in[0].rank()) continue;   // reduced_shape() says so
+    want(in[0].shape[static_cast<int>(a)].value() > 0, in, ErrorKind::shape, "reduce-empty",
+         "axes with elements: none has no largest or smallest");
+  }
+}
+
+Types infer_extremum(const Avals& in) {
+  want_elements(in);
+  return {Type::of(in[0].dtype, reduced_shape(in), in[0].weak)};
+}
+
+Types infer_index(const Avals& in) {
+  want_elements(in);
+  return {Type::of(Dtype::int64, reduced_shape(in))};
+}
+
+/// Elements under one element of the result.
+int64_t count(const Shape& shape, const Axes& axes) {
+  int64_t n = 1;
+  for (int64_t a : axes) n *= shape[static_cast<int>(a)];
+  return n;
+}
+
+Shape extents(const Shape& shape, const Axes& axes) {
+  Shape lengths;
+  for (int64_t a : axes) lengths.push_back(shape[static_cast<int>(a)]);
+  return lengths;
+}
+
+// Lowerings ----------------------------------------------------------------------------------------------
+
+/// The operand's coordinates from those of the result and of the reduced axes.
+Coordinates merge(Lowering& k, const Coordinates& i, const Coordinates& r) {
+  const Axes& axes = k.params().axes(axes_at);
+  const bool keepdims = k.params().flag(keepdims_at);
+  Coordinates at;
+  size_t next_i = 0, next_r = 0;
+  for (int d = 0; d < k.operand(0).rank(); ++d) {
+    const bool reduced = axes.contains(d);
+    at.push_back(reduced ? r[next_r++] : i[next_i]);
+    if (!reduced || keepdims) ++next_i;
+  }
+  return at;
+}
+
+/// Elements in the dtype of the result, combined.
+template <Combine combine>
+Values lower_reduction(Lowering& k, const Coordinates& i) {
+  const Axes& axes = k.params().axes(axes_at);
+  return {k.reduce(combine, extents(k.operand(0).shape, axes), axes, [&](const Coordinates& r) {
+    return convert(k(0, merge(k, i, r)), k.result().dtype); })};
+}
+
+Values lower_first_index(Lowering& k, const Coordinates& i) {
+  const Shape& shape = k.operand(0).shape;
+  const Axes& axes = k.params().axes(axes_at);
+  Coordinates kept = i;
+  if (!k.params().flag(keepdims_at)) {
+    for (int64_t a : axes) kept.insert(kept.begin() + a, k.integer(0));
+  }
+  const Expr extremum = k(1, kept);
+  return {k.reduce(Combine::min, extents(shape, axes), axes, [&](const Coordinates& r) {
+    const Expr x = k(0, merge(k, i, r));
+    Expr index = k.integer(0);
+    for (int d = 0; d < axes.size(); ++d) {
+      index = index * k.integer(shape[static_cast<int>(axes[d])]) + r[static_cast<size_t>(d)];
+    }
+    return select(x == extremum || x != x, index, k.integer(count(shape, axes))); })};
+}
+
+// Derivatives --------------------------------------------------------------------------------------------
+
+/// The equation's own reduction of another array.
+Array reduced_alike(const Primitive& primitive, const RuleEquation& e, const Array& x) {
+  return bind(primitive, x, Params{e.params[axes_at], e.params[keepdims_at]});
 }
 
 Shape kept_shape(const Shape& shape, const Axes& axes) {
@@ -24,84 +130,273 @@ Shape kept_shape(const Shape& shape, const Axes& axes) {
   return result;
 }
 
-Types infer_reduction(const Avals& in) {
-  for (int64_t a : in.params.axes(0)) {
-    want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
-  }
-  return {Type::of(in[0].dtype, reduced_shape(in[0].shape, in.params.axes(0)), in[0].weak)};
+/// A result, or what has its shape, repeated to the operand's.
+Array spread(const RuleEquation& e, const Array& y) {
+  const Shape& shape = e.in_type().shape;
+  return broadcast_to(reshape(y, kept_shape(shape, e.params.axes(axes_at))), shape);
 }
 
-Types infer_extremum(const Avals& in) {
-  for (int64_t a : in.params.axes(0)) {
-    want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
-    want(in[0].shape[static_cast<int>(a)].value() > 0, in, ErrorKind::shape, "reduce-empty", "axes with elements: there is no largest of none");
-  }
-  return infer_reduction(in);
+/// dy = the mean of dx over the elements that equal y.
+Results extremum_tangent(const RuleEquation& e, Tangents d) {
+  const Array ties = equal(e.in(), spread(e, e.out()));
+  const Array tied = reduced_alike(sum_primitive, e, convert(ties, e.out_type().dtype));
+  return reduced_alike(sum_primitive, e, where(ties, d[0], 0)) / tied;
 }
 
-/// The operand's coordinates from those of the result and of the reduced axes.
-Coordinates merge(const Shape& shape, const Axes& axes, const Coordinates& i, const Coordinates& r) {
-  Coordinates at;
-  size_t next_i = 0, next_r = 0;
-  for (int d = 0; d < shape.rank(); ++d) at.push_back(axes.contains(d) ? r[next_r++] : i[next_i++]);
-  return at;
-}
-
-template <Combine combine>
-Values lower_reduction(Lowering& k, const Coordinates& i) {
-  const Shape& shape = k.operand(0).shape;
-  const Axes& axes = k.params().axes(0);
-  Shape extents;
-  for (int64_t a : axes) extents.push_back(shape[static_cast<int>(a)]);
-  return {k.reduce(combine, extents, axes, [&](const Coordinates& r) { return k(0, merge(shape, axes, i, r)); })};
-}
-
-const Cases reduction_cases = {{{{2, 3}}, {Axes{1}}}, {{{2, 3}}, {Axes{0}}}, {{{4, 2, 3}}, {Axes{0, 2}}}, {{{5}}, {Axes{0}}}};
+const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}}, {{{2, 3}}, {Axes{0}, true}}, {{{4, 2, 3}}, {Axes{0, 2}, false}},
+                               {{{5}}, {Axes{0}, false}}, {{{3, 1, 2}}, {Axes{1, 2}, true}}};
+const Cases deviation_cases = {{{{2, 3}}, {Axes{1}, false, 0.0}}, {{{2, 3}}, {Axes{0}, true, 1.0}},
+                               {{{4, 2, 3}}, {Axes{0, 2}, false, 0.0}}, {{{5}}, {Axes{0}, false, 1.0}}};
 
 }  // namespace
 
+// Sums and products --------------------------------------------------------------------------------------
+
 const Primitive sum_primitive{
     .name = "sum",
-    .doc = "Sum over axes. x: numeric.",
+    .doc = "Sum over axes. Integers and bool give int64.",
     .traits = Trait::linear | Trait::reduction,
-    .params = {"axes"},
-    .infer = infer_reduction,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return sum(d[0], e.params.axes(0)); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      const Shape& shape = e.in_type().shape;
-      return broadcast_to(reshape(ct, kept_shape(shape, e.params.axes(0))), shape); },
+    .params = reduction_params,
+    .infer = infer_sum,
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(sum_primitive, d[0], e.params); },
+    .transpose = [](const RuleEquation& e, const Array& ct, int) { return spread(e, ct); },
     .lower = lower_reduction<Combine::sum>,
     .samples = {reduction_cases},
 };
+
+const Primitive prod_primitive{
+    .name = "prod",
+    .doc = "Product over axes. Integers and bool give int64.",
+    .traits = Trait::reduction,
+    .params = reduction_params,
+    .infer = infer_sum,
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of dx_i times the product of the others
+      const Array others = bind(product_of_others_primitive, e.in(), Params{e.params[axes_at]});
+      return reduced_alike(sum_primitive, e, others * d[0]); },
+    .lower = lower_reduction<Combine::prod>,
+    .samples = {.cases = reduction_cases, .special = {0}},
+};
+
+namespace {
+
+/// Sums over the axes that product_of_others runs over.
+Array kept_sum(const Params& params, const Array& x) { return bind(sum_primitive, x, {params[axes_at], true}); }
+
+/// What the formulas for the product of all others need: where x is 0, how many zeros there are, the product of the
+/// elements that are not 0, and x with 1 in place of 0.
+struct Factors {
+  Factors(const Array& x, const Params& params)
+      : zero(equal(x, 0)), zeros(kept_sum(params, convert(zero, x.dtype()))), nonzero(where(zero, 1, x)),
+        product(bind(prod_primitive, nonzero, {params[axes_at], true})) {}
+  Array zero, zeros, nonzero, product;
+};
+
+}  // namespace
+
+const Primitive product_of_others_primitive{
+    .name = "product_of_others",
+    .doc = "The product over axes of all elements but the one at the same place. x: inexact.",
+    .params = {"axes"},
+    .infer = same_inexact,
+    .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
+      const Factors f(in[0], params);
+      return where(equal(f.zeros, 0), f.product / f.nonzero, where(f.zero, where(equal(f.zeros, 1), f.product, 0), 0)); },
+    // The sum over j != i of dx_j times the product of all but i and j, by the number of zeros.
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      const Factors f(e.in(), e.params);
+      const Array rate = where(f.zero, 0, d[0]) / f.nonzero, rates = kept_sum(e.params, rate);
+      const Array at_zero = where(f.zero, d[0], 0), at_zeros = kept_sum(e.params, at_zero);
+      const Array quotient = f.product / f.nonzero;
+      const Array none = quotient * (rates - rate), one = where(f.zero, f.product * rates, quotient * at_zeros);
+      const Array two = where(f.zero, f.product * (at_zeros - at_zero), 0);
+      return where(equal(f.zeros, 0), none, where(equal(f.zeros, 1), one, where(equal(f.zeros, 2), two, 0))); },
+    .samples = {.cases = {{{{2, 3}}, {Axes{1}}}, {{{4, 2, 3}}, {Axes{0, 2}}}}},
+};
+
+// Extrema ------------------------------------------------------------------------------------------------
 
 const Primitive reduce_max_primitive{
     .name = "reduce_max",
     .doc = "Largest element over axes; NaN if there is one. Ties share the derivative equally.",
     .traits = Trait::reduction,
-    .params = {"axes"},
+    .params = reduction_params,
     .infer = infer_extremum,
-    .tangent = nullptr,
+    .tangent = extremum_tangent,
     .lower = lower_reduction<Combine::max>,
     .samples = {.cases = reduction_cases, .smooth = false},
 };
 
+const Primitive reduce_min_primitive{
+    .name = "reduce_min",
+    .doc = "Smallest element over axes; NaN if there is one. Ties share the derivative equally.",
+    .traits = Trait::reduction,
+    .params = reduction_params,
+    .infer = infer_extremum,
+    .tangent = extremum_tangent,
+    .lower = lower_reduction<Combine::min>,
+    .samples = {.cases = reduction_cases, .smooth = false},
+};
+
+const Primitive first_index_primitive{
+    .name = "first_index",
+    .doc = "Index over axes, in row-major order, of the first element that equals `extremum` (x's shape with reduced axes "
+           "of length 1) or is NaN; int64.",
+    .traits = Trait::reduction | Trait::nondifferentiable,
+    .params = reduction_params,
+    .operands = {"x", "extremum"},
+    .infer = infer_index,
+    .lower = lower_first_index,
+    .samples = {{{{{2, 3}, {2, 1}}, {Axes{1}, false}}, {{{4, 2, 3}, {1, 2, 1}}, {Axes{0, 2}, true}}}},
+};
+
 namespace {
-Array reduce(const Primitive& primitive, const Array& x, const Axes& axes, bool keepdims) {
-  const Axes all = normalize_axes(primitive.name, x, axes);
-  const Array y = all.empty() ? x : bind(primitive, x, {all});
-  return keepdims ? reshape(y, kept_shape(x.shape(), all)) : y;
+/// Extremum and index in one kernel, where a row is at hand.
+template <const Primitive& extremum>
+Results index_of(std::span<const Array> in, const Params& params, const Runtimes&) {
+  return bind(first_index_primitive, in[0], bind(extremum, in[0], {params[axes_at], true}), params);
 }
 }  // namespace
 
-Array sum(const Operand& x, const Axes& axes, bool keepdims) {
-  const CallScope scope(x);
-  const Array a = x.to_array();
-  return reduce(sum_primitive, is_bool(a.dtype()) ? convert(a, int64) : a, axes, keepdims);
+const Primitive argmax_primitive{
+    .name = "argmax",
+    .doc = "Index over axes, in row-major order, of the first largest element, or of the first NaN; int64.",
+    .traits = Trait::nondifferentiable,
+    .params = reduction_params,
+    .infer = infer_index,
+    .body = index_of<reduce_max_primitive>,
+    .samples = {.cases = reduction_cases, .smooth = false},
+};
+
+const Primitive argmin_primitive{
+    .name = "argmin",
+    .doc = "Index over axes, in row-major order, of the first smallest element, or of the first NaN; int64.",
+    .traits = Trait::nondifferentiable,
+    .params = reduction_params,
+    .infer = infer_index,
+    .body = index_of<reduce_min_primitive>,
+    .samples = {.cases = reduction_cases, .smooth = false},
+};
+
+// Truth --------------------------------------------------------------------------------------------------
+
+const Primitive any_primitive{
+    .name = "any",
+    .doc = "Whether any element over axes is not 0.",
+    .traits = Trait::reduction | Trait::nondifferentiable,
+    .params = reduction_params,
+    .infer = infer_truth,
+    .lower = lower_reduction<Combine::any>,
+    .samples = {.cases = reduction_cases, .smooth = false},
+};
+
+const Primitive all_primitive{
+    .name = "all",
+    .doc = "Whether no element over axes is 0.",
+    .traits = Trait::reduction | Trait::nondifferentiable,
+    .params = reduction_params,
+    .infer = infer_truth,
+    .lower = lower_reduction<Combine::all>,
+    .samples = {.cases = reduction_cases, .smooth = false},
+};
+
+// Moments ------------------------------------------------------------------------------------------------
+
+const Primitive mean_primitive{
+    .name = "mean",
+    .doc = "Arithmetic mean over axes. Integers and bool are added in float64 and give float32.",
+    .params = reduction_params,
+    .infer = infer_mean,
+    .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
+      const double n = static_cast<double>(count(in[0].shape(), params.axes(axes_at)));
+      if (is_inexact(in[0].dtype())) return bind(sum_primitive, in[0], params) / n;
+      return convert(bind(sum_primitive, convert(in[0], Dtype::float64), params) / n, Dtype::float32); },
+    .samples = {reduction_cases},
+};
+
+namespace {
+
+/// Differences from the mean. Computed twice rather than stored: the row is in the cache.
+Array deviations(const Array& x, const Params& params) {
+  return x - broadcast_to(bind(mean_primitive, x, {params[axes_at], true}), x.shape());
+}
+double degrees_of_freedom(const Shape& shape, const Params& params) {
+  return std::max(static_cast<double>(count(shape, params.axes(axes_at))) - params.number(correction_at), 0.0);
 }
 
-Array max(const Operand& x, const Axes& axes, bool keepdims) {
+}  // namespace
+
+const Primitive var_primitive{
+    .name = "var",
+    .doc = "Variance over axes: the sum of (x - mean)² over n - correction, in two passes.",
+    .params = {"axes", "keepdims", "correction"},
+    .infer = infer_mean,
+    .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
+      const Array x = to_inexact(in[0]);
+      const Array squares = bind(sum_primitive, square(deviations(x, params)), {params[axes_at], params[keepdims_at]});
+      return squares / degrees_of_freedom(x.shape(), params); },
+    // The mean's own tangent drops out: the deviations add up to 0.
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      const Array products = reduced_alike(sum_primitive, e, deviations(e.in(), e.params) * d[0]);
+      return products * (2 / degrees_of_freedom(e.in_type().shape, e.params)); },
+    .samples = {deviation_cases},
+};
+
+const Primitive std_primitive{
+    .name = "std",
+    .doc = "Standard deviation over axes: the square root of var. Its derivative is 0 where it is 0.",
+    .params = {"axes", "keepdims", "correction"},
+    .infer = infer_mean,
+    .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
+      return sqrt(bind(var_primitive, in[0], params)); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of (x - mean) dx / (y (n - correction))
+      const Array y = spread(e, e.out()), flat = equal(y, 0);
+      const Array direction = where(flat, 0, deviations(e.in(), e.params) / where(flat, 1, y));
+      return reduced_alike(sum_primitive, e, direction * d[0]) / degrees_of_freedom(e.in_type().shape, e.params); },
+    .samples = {deviation_cases},
+};
+
+// The functions ------------------------------------------------------------------------------------------
+
+namespace {
+
+Array reduce(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, bool keepdims) {
   const CallScope scope(x);
-  return reduce(reduce_max_primitive, x.to_array(), axes, keepdims);
+  const Array a = x.to_array();
+  return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
+}
+
+Array reduce_to_index(const char* name, const Primitive& primitive, const Operand& x, std::optional<int64_t> axis, bool keepdims) {
+  return reduce(name, primitive, x, axis ? Axes{*axis} : Axes{}, keepdims);
+}
+
+Array deviation(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, double correction, bool keepdims) {
+  const CallScope scope(x);
+  const Array a = x.to_array();
+  return bind(primitive, a, {normalize_axes(name, a, axes), keepdims, correction});
+}
+
+}  // namespace
+
+Array sum(const Operand& x, const Axes& axes, bool keepdims) { return reduce("sum", sum_primitive, x, axes, keepdims); }
+Array prod(const Operand& x, const Axes& axes, bool keepdims) { return reduce("prod", prod_primitive, x, axes, keepdims); }
+Array max(const Operand& x, const Axes& axes, bool keepdims) { return reduce("max", reduce_max_primitive, x, axes, keepdims); }
+Array min(const Operand& x, const Axes& axes, bool keepdims) { return reduce("min", reduce_min_primitive, x, axes, keepdims); }
+Array any(const Operand& x, const Axes& axes, bool keepdims) { return reduce("any", any_primitive, x, axes, keepdims); }
+Array all(const Operand& x, const Axes& axes, bool keepdims) { return reduce("all", all_primitive, x, axes, keepdims); }
+Array mean(const Operand& x, const Axes& axes, bool keepdims) { return reduce("mean", mean_primitive, x, axes, keepdims); }
+
+Array argmax(const Operand& x, std::optional<int64_t> axis, bool keepdims) {
+  return reduce_to_index("argmax", argmax_primitive, x, axis, keepdims);
+}
+Array argmin(const Operand& x, std::optional<int64_t> axis, bool keepdims) {
+  return reduce_to_index("argmin", argmin_primitive, x, axis, keepdims);
+}
+
+Array var(const Operand& x, const Axes& axes, double correction, bool keepdims) {
+  return deviation("var", var_primitive, x, axes, correction, keepdims);
+}
+Array std(const Operand& x, const Axes& axes, double correction, bool keepdims) {
+  return deviation("std", std_primitive, x, axes, correction, keepdims);
 }
 
 }  // namespace wengert
