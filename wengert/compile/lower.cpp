@@ -289,9 +289,10 @@ class Lowerer {
     return it->second;
   }
 
-  /// The element of a value at those coordinates: a load, or its own lowering inlined.
+  /// The element of a value at those coordinates: a load, or its own lowering inlined. What the kernel itself writes,
+  /// and views of that, are not in memory yet.
   Expr pull(uint32_t slot, const Coordinates& at) {
-    const bool own = group_ && std::find(group_->slots.begin(), group_->slots.end(), slot) != group_->slots.end();
+    const bool own = group_ && std::find(group_->slots.begin(), group_->slots.end(), base_of(slot)) != group_->slots.end();
     if (slot >= p_.variable_count()) {
       const Array& constant = p_.constant(slot - p_.variable_count());
       if (constant.size() == 1 && constant.node()->tag == 0) return literal(constant);
