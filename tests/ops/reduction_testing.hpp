@@ -18,7 +18,7 @@
 #include "wengert/diff/reverse.hpp"
 #include "wengert/wengert.hpp"
 
-namespace wengert::testing {
+namespace wengert::reduction_testing {
 
 using Function = std::function<Array(std::span<const Array>)>;
 using Functions = std::function<std::vector<Array>(std::span<const Array>)>;
@@ -218,4 +218,4 @@ inline Error thrown_by(const std::function<void()>& f) {
   return Error(ErrorKind::internal, "nothing", "nothing was thrown");
 }
 
-}  // namespace wengert::testing
+}  // namespace wengert::reduction_testing
