@@ -279,8 +279,11 @@ class Parser {
 
   Runtimes parse_runtimes() {
     Runtimes runtimes;
-    if (!take("at")) return runtimes;
-    expect("[");
+    const size_t begin = at_;
+    if (!take("at") || !take("[")) {   // "at" is also the name of the 46th variable
+      at_ = begin;
+      return runtimes;
+    }
     while (!take("]")) {
       if (!runtimes.empty()) expect(",");
       if (runtimes.size() == max_rank) fail("at most 8 numbers");
