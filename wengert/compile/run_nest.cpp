@@ -1,4 +1,6 @@
 // The plain evaluator of the loop vocabulary. Written to be obviously right, not fast.
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -25,9 +27,10 @@ class Runner {
  public:
   Runner(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments)
       : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments),
-        index_(static_cast<size_t>(graph_.axis_count())) {}
+        index_(static_cast<size_t>(graph_.axis_count())), changed_(index_.size()), known_(static_cast<size_t>(graph_.size())) {}
 
   void run(const Store& store) {
+    known_.assign(known_.size(), Known());
     std::vector<int> axes;
     for (int axis : store.axes) {
       if (axis >= 0) axes.push_back(axis);
@@ -39,8 +42,14 @@ class Runner {
   template <class F>
   void loop(std::span<const int> axes, size_t depth, const F& f) {
     if (depth == axes.size()) return f();
-    int64_t& i = index_[static_cast<size_t>(axes[depth])];
-    for (i = 0; i < graph_.extent(axes[depth]); ++i) loop(axes, depth + 1, f);
+    for (int64_t i = 0; i < graph_.extent(axes[depth]); ++i) {
+      set_index(axes[depth], i);
+      loop(axes, depth + 1, f);
+    }
+  }
+  void set_index(int axis, int64_t i) {
+    index_[static_cast<size_t>(axis)] = i;
+    changed_[static_cast<size_t>(axis)] = ++time_;
   }
 
   void write(const Store& store) {
@@ -140,7 +149,7 @@ class Runner {
     for (int axis : axes) saved.push_back(index_[static_cast<size_t>(axis)]);
     Value total = identity(n.combine, n.dtype);
     loop(axes, 0, [&] { total = combine(n.combine, total, evaluate(graph_.child(n, 0)), n.dtype); });
-    for (size_t i = 0; i < axes.size(); ++i) index_[static_cast<size_t>(axes[i])] = saved[i];
+    for (size_t i = 0; i < axes.size(); ++i) set_index(axes[i], saved[i]);
     return total;
   }
 
@@ -191,7 +200,22 @@ class Runner {
     return {};
   }
 
+  /// The value of a node at the current indices. Kept until one that it depends on changes: lowerings share
+  /// subexpressions, and following each use anew would take time exponential in their depth.
   Value evaluate(int32_t id) {
+    Known& known = known_[static_cast<size_t>(id)];
+    int64_t needed = 1;
+    for (uint64_t free = graph_.node(id).free; free != 0; free &= free - 1) {
+      needed = std::max(needed, changed_[static_cast<size_t>(std::countr_zero(free))]);
+    }
+    if (known.time < needed) {
+      const Value value = compute(id);
+      known_[static_cast<size_t>(id)] = {value, time_};
+    }
+    return known.value;
+  }
+
+  Value compute(int32_t id) {
     const Node& n = graph_.node(id);
     auto child = [&](int i) { return evaluate(graph_.child(n, i)); };
     auto child_is_real = [&](int i) { return is_floating(graph_.node(graph_.child(n, i)).dtype); };
@@ -248,6 +272,14 @@ class Runner {
   std::span<void* const> buffers_;
   std::span<const int64_t> arguments_;
   std::vector<int64_t> index_;
+  /// Counts changes of indices: when each axis last changed, and when each node's value was computed.
+  int64_t time_ = 1;
+  std::vector<int64_t> changed_;
+  struct Known {
+    Value value;
+    int64_t time = 0;
+  };
+  std::vector<Known> known_;
 };
 
 }  // namespace
