@@ -13,7 +13,9 @@ namespace {
 
 /// The first `count` operands and results are alike; the other operands are numbers of rank 0.
 Types infer_leaf_update(const Avals& in, int count, int alike) {
+  want(is_inexact(in[0].dtype), in, ErrorKind::dtype, "optimizer-dtype", "a floating parameter; freeze the others");
   for (int i = 1; i < alike; ++i) {
+    want(in[i].dtype == in[0].dtype, in, ErrorKind::dtype, "optimizer-dtype", "a gradient and moments of the parameter's dtype");
     want(in[i].shape == in[0].shape, in, ErrorKind::shape, "optimizer-shape", "a gradient and moments of the parameter's shape");
   }
   return Types(in.types.begin(), in.types.begin() + count);
