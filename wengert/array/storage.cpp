@@ -489,7 +489,7 @@ void* Pool::map_large(int64_t capacity) noexcept {
 }
 
 Storage* Pool::allocate_large(int64_t bytes) {
-  if (bytes < 0 || bytes > absurd || own_heap() == nullptr) refuse(bytes, 0);
+  if (bytes < 0 || bytes >= absurd || own_heap() == nullptr) refuse(bytes, 0);
   if (Large* found = reuse(bytes)) {
     count_large(bytes);
     return new (found) Large(found->data_, bytes, found->capacity, heap->next_version());
