@@ -19,23 +19,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/sanitizers.hpp"
 #include "wengert/array/error.hpp"
-
-// Sanitizers use the address space, and their own locks and threads do not survive a fork.
-#ifdef __has_feature
-#define WENGERT_TEST_HAS(feature) __has_feature(feature)
-#else
-#define WENGERT_TEST_HAS(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || WENGERT_TEST_HAS(thread_sanitizer) || \
-    defined(__SANITIZE_ADDRESS__) || WENGERT_TEST_HAS(address_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 namespace wengert::cpu {
 namespace {
+
+using test::sanitized;
 
 /// Calls a C++ function object (begin, end) -> status through the C interface.
 template <class Body>

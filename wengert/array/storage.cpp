@@ -1,7 +1,6 @@
 #include "wengert/array/storage.hpp"
 
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <string>
 
 #include "wengert/array/error.hpp"
+#include "wengert/array/large_blocks.hpp"
 
 #ifdef __has_feature
 #define WENGERT_HAS_FEATURE(feature) __has_feature(feature)
@@ -37,8 +37,6 @@ constexpr bool pooled = false;
 constexpr bool pooled = true;
 #endif
 
-constexpr int64_t page = 4096;
-constexpr int64_t huge_page = int64_t{2} << 20;
 constexpr int64_t slab_bytes = 256 * 1024;
 // Larger requests are refused without asking: sums of sizes below cannot overflow.
 constexpr int64_t absurd = int64_t{1} << 48;
@@ -50,26 +48,6 @@ constexpr int64_t list_limit(int size_class) {
 
 /// Blocks that move between a thread and the shared lists at a time.
 constexpr int64_t batch_length(int size_class) { return list_limit(size_class) / 2; }
-
-/// Size of a large block: sixteen steps to each doubling, so that blocks of about a size can be
-/// used for each other; each step is whole pages.
-constexpr int64_t large_step(int64_t bytes) {
-  return int64_t{1} << (std::bit_width(static_cast<uint64_t>(bytes - 1)) - 5);
-}
-constexpr int64_t large_capacity(int64_t bytes) {
-  int64_t step = large_step(bytes);
-  return (bytes + step - 1) / step * step;
-}
-
-/// The bin of a capacity: its steps, counted from that of the smallest large block.
-constexpr int large_bin(int64_t capacity) {
-  int width = std::bit_width(static_cast<uint64_t>(capacity - 1));
-  return 16 * (width - 17) + static_cast<int>((capacity - 1) >> (width - 5)) - 16;
-}
-constexpr int large_bins = large_bin(absurd) + 1;
-static_assert(large_capacity(detail::small_limit + 1) == 17 * page);
-static_assert(large_bin(large_capacity(detail::small_limit + 1)) == 0);
-static_assert(large_bin(large_capacity(absurd / 2 + 1)) == large_bin(absurd) - 15);
 
 /// "3.2 GiB": for messages.
 std::string readable(int64_t bytes) {
@@ -90,52 +68,6 @@ void require_not_negative(const char* operation, int64_t bytes) {
   throw Error(ErrorKind::value, "memory-size-negative",
               std::string(operation) + ": " + std::to_string(bytes) +
                   ": wanted a number of bytes, 0 or more");
-}
-
-/// Fresh pages at a multiple of `alignment` (a power of two); null if the system refuses.
-void* map_aligned(int64_t bytes, int64_t alignment) noexcept {
-  auto map = [](int64_t length) {
-    void* pages = mmap(nullptr, static_cast<size_t>(length), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
-  };
-  auto excess = [&](std::byte* pages) {
-    return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pages) & (alignment - 1));
-  };
-  std::byte* pages = map(bytes);
-  if (pages == nullptr || excess(pages) == 0) return pages;
-  munmap(pages, static_cast<size_t>(bytes));
-  int64_t spare = alignment - page;
-  pages = map(bytes + spare);
-  if (pages == nullptr) return nullptr;
-  int64_t before = excess(pages) == 0 ? 0 : alignment - excess(pages);
-  if (before > 0) munmap(pages, static_cast<size_t>(before));
-  if (before < spare) munmap(pages + before + bytes, static_cast<size_t>(spare - before));
-  return pages + before;
-}
-
-/// A block of its own, for builds without pools; null if the system refuses.
-void* exact_block(int64_t bytes) noexcept {
-  void* block = nullptr;
-  return posix_memalign(&block, 64, static_cast<size_t>(bytes)) == 0 ? block : nullptr;
-}
-
-/// Memory for a large block, or null.
-void* obtain(int64_t capacity) noexcept {
-  if (!pooled) return exact_block(capacity);
-  if (capacity < huge_page) return map_aligned(capacity, page);
-  void* data = map_aligned(capacity, huge_page);
-  if (data == nullptr) return map_aligned(capacity, page);
-  madvise(data, static_cast<size_t>(capacity), MADV_HUGEPAGE);
-  return data;
-}
-
-void give_back(void* data, int64_t capacity) noexcept {
-  if (pooled) {
-    munmap(data, static_cast<size_t>(capacity));
-  } else {
-    std::free(data);
-  }
 }
 
 /// The machine's memory in bytes, or the control group's limit where that is less.
@@ -184,23 +116,6 @@ namespace detail {
 
 constinit thread_local Heap* heap = nullptr;
 
-namespace {
-
-/// A storage whose data is a mapping of its own. While cached it is linked by size and by age.
-struct Large : Storage {
-  Large(void* data, int64_t bytes, int64_t capacity_, uint64_t version) noexcept
-      : Storage(Kind::large, node_class, data, bytes, version), capacity(capacity_) {}
-
-  int64_t capacity;
-  Large* next = nullptr;
-  Large* previous = nullptr;
-  Large* older = nullptr;
-  Large* newer = nullptr;
-};
-static_assert(sizeof(Large) <= static_cast<size_t>(block_bytes(node_class)));
-
-}  // namespace
-
 /// What all threads share. Everything below the mutex is guarded by it. Never destroyed, since
 /// arrays may be freed by any destructor that runs at exit.
 class Pool {
@@ -209,12 +124,13 @@ class Pool {
   void* take_block(int size_class, int64_t bytes);
   void put_block(void* block, int size_class) noexcept;
   Storage* allocate_large(int64_t bytes);
+  Storage* allocate_exact(int64_t bytes);
+  [[noreturn]] void refuse(int64_t bytes);
   void dispose(Storage* storage) noexcept;
   void count_large(int64_t bytes) noexcept;
   void settle(Heap& heap) noexcept;
   void retire(Heap& heap) noexcept;
   void trim() noexcept;
-  void evict(int64_t limit) noexcept;
   Storage* adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument);
   uint64_t renewed_version() noexcept;
   Statistics statistics() noexcept;
@@ -230,16 +146,16 @@ class Pool {
 
  private:
   void* cut(Heap& heap, int size_class) noexcept;
+  void* take_exact(int64_t size) noexcept;
+  void put_exact(void* block, int64_t size) noexcept;
   void* take_shared(Heap& heap, int size_class) noexcept;
-  void* map_large(int64_t capacity) noexcept;
+  Range* take_range(int64_t bytes) noexcept;
   void share(Block* chain, int size_class) noexcept;
   Slab* sweep(int size_class) noexcept;
-  Large* reuse(int64_t bytes) noexcept;
-  void release_large(Large* storage) noexcept;
-  void unlink(Large* storage) noexcept;
+  void release_large(Storage* storage) noexcept;
+  int64_t budget() const noexcept;
   bool reserve(int64_t bytes) noexcept;
   void raise_peak(int64_t live) noexcept;
-  [[noreturn]] void refuse(int64_t bytes, int64_t capacity);
 
   std::atomic<int64_t> live_{0};  // bytes of live storages, without what heaps have pending
   std::atomic<int64_t> peak_{0};
@@ -248,8 +164,7 @@ class Pool {
   std::atomic<uint64_t> spare_versions_{1};  // for a thread that could not make a heap
 
   std::mutex mutex_;
-  int64_t reserved_ = 0;  // bytes of all blocks, live and cached
-  int64_t cached_large_ = 0;
+  int64_t reserved_ = 0;      // bytes of all small blocks, live and cached
   int64_t cached_small_ = 0;  // in the shared lists
   Heap* heaps_ = nullptr;
   Heap* idle_heaps_ = nullptr;
@@ -258,14 +173,19 @@ class Pool {
   Batch* batches_[size_classes] = {};
   std::byte* slab_next_[size_classes] = {};  // what is left of the slab being cut
   int64_t slab_left_[size_classes] = {};     // in blocks
-  Large* bins_[large_bins] = {};
-  Large* oldest_ = nullptr;
-  Large* newest_ = nullptr;
+  LargeBlocks large_;
 };
 
 namespace {
 
-constinit Pool pool;
+/// Keeps the pool from being destroyed.
+union PoolForEver {
+  constexpr PoolForEver() : pool() {}
+  ~PoolForEver() {}
+  Pool pool;
+};
+constinit PoolForEver for_ever;
+constinit Pool& pool = for_ever.pool;
 
 }  // namespace
 
@@ -306,22 +226,26 @@ void Pool::retire(Heap& ended) noexcept {
   heap = nullptr;
 }
 
-/// Books bytes that the system is to be asked for, within the cap. Under the lock.
+/// Bytes that the system may still be asked for. Under the lock.
+int64_t Pool::budget() const noexcept {
+  return cap() == 0 ? INT64_MAX : cap() - reserved_ - large_.used_and_warm_bytes();
+}
+
+/// Books bytes of small blocks that the system is to be asked for. Under the lock.
 bool Pool::reserve(int64_t bytes) noexcept {
-  int64_t most = cap();
-  if (most != 0 && reserved_ + bytes > most) return false;
+  if (bytes > budget()) return false;
   reserved_ += bytes;
   return true;
 }
 
-/// Throws what says why `bytes` (in a block of `capacity`) cannot be had.
-void Pool::refuse(int64_t bytes, int64_t capacity) {
+/// Throws what says why `bytes` cannot be had.
+void Pool::refuse(int64_t bytes) {
   Statistics now = statistics();
   int64_t most = cap();
   bool capped = false;
-  if (capacity > 0 && most != 0) {
+  if (bytes >= 0 && bytes < absurd && most != 0) {
     std::lock_guard guard(mutex_);
-    capped = reserved_ + capacity > most;
+    capped = bytes > budget();
   }
   std::string message =
       "allocate: " + (bytes < 0 ? std::to_string(bytes) + " B" : readable(bytes)) + " with " +
@@ -354,7 +278,7 @@ void* Pool::take_shared(Heap& own, int size_class) noexcept {
 void* Pool::cut(Heap& own, int size_class) noexcept {
   int64_t size = block_bytes(size_class);
   if (slab_left_[size_class] == 0) {
-    void* slab = map_aligned(slab_bytes, slab_bytes);
+    void* slab = map_pages(slab_bytes, slab_bytes);
     if (slab == nullptr) return nullptr;
     new (slab) Slab{blocks_in_slab(size_class), 0, nullptr};
     slab_next_[size_class] = static_cast<std::byte*>(slab) + slab_head;
@@ -372,6 +296,21 @@ void* Pool::cut(Heap& own, int size_class) noexcept {
   return first;
 }
 
+/// A block for itself, or null. Under the lock.
+void* Pool::take_exact(int64_t size) noexcept {
+  if (!reserve(size)) return nullptr;
+  void* block = nullptr;
+  if (posix_memalign(&block, 64, static_cast<size_t>(size)) == 0) return block;
+  reserved_ -= size;
+  return nullptr;
+}
+
+void Pool::put_exact(void* block, int64_t size) noexcept {
+  std::free(block);
+  std::lock_guard guard(mutex_);
+  reserved_ -= size;
+}
+
 /// A block of a class, for `bytes` of data. When it returns, the thread has a heap.
 void* Pool::take_block(int size_class, int64_t bytes) {
   Heap* own = own_heap();
@@ -379,15 +318,13 @@ void* Pool::take_block(int size_class, int64_t bytes) {
     if (attempt == 1) trim();
     std::lock_guard guard(mutex_);
     if (!pooled) {
-      if (!reserve(block_bytes(size_class))) continue;
-      if (void* block = exact_block(header_bytes + bytes)) return block;
-      reserved_ -= block_bytes(size_class);
+      if (void* block = take_exact(block_bytes(size_class))) return block;
       continue;
     }
     if (void* block = take_shared(*own, size_class)) return block;
     if (void* block = cut(*own, size_class)) return block;
   }
-  refuse(bytes, block_bytes(size_class));
+  refuse(bytes);
 }
 
 /// Adds a chain of free blocks to the shared lists. Under the lock.
@@ -406,12 +343,7 @@ void Pool::share(Block* chain, int size_class) noexcept {
 
 /// Takes a block back when the thread has no heap, or a full list: shares the colder half of it.
 void Pool::put_block(void* block, int size_class) noexcept {
-  if (!pooled) {
-    std::free(block);
-    std::lock_guard guard(mutex_);
-    reserved_ -= block_bytes(size_class);
-    return;
-  }
+  if (!pooled) return put_exact(block, block_bytes(size_class));
   Heap* own = own_heap();
   if (own == nullptr) {
     std::lock_guard guard(mutex_);
@@ -450,99 +382,51 @@ void Pool::count_large(int64_t bytes) noexcept {
   raise_peak(live_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
 }
 
-/// Removes a cached block from both of its lists. Under the lock.
-void Pool::unlink(Large* storage) noexcept {
-  (storage->previous ? storage->previous->next : bins_[large_bin(storage->capacity)]) =
-      storage->next;
-  if (storage->next) storage->next->previous = storage->previous;
-  (storage->older ? storage->older->newer : oldest_) = storage->newer;
-  (storage->newer ? storage->newer->older : newest_) = storage->older;
-  cached_large_ -= storage->capacity;
-}
-
-/// The smallest cached block that `bytes` fit in with at most a quarter wasted, or null.
-Large* Pool::reuse(int64_t bytes) noexcept {
-  std::lock_guard guard(mutex_);
-  int last = std::min(large_bin(large_capacity(bytes + bytes / 4)), large_bins - 1);
-  for (int bin = large_bin(large_capacity(bytes)); bin <= last; ++bin) {
-    Large* found = bins_[bin];
-    if (found == nullptr) continue;
-    if (found->capacity - bytes > bytes / 4) return nullptr;
-    unlink(found);
-    return found;
-  }
-  return nullptr;
-}
-
-/// Memory from the system within the cap, or null.
-void* Pool::map_large(int64_t capacity) noexcept {
+/// A storage in a block for itself.
+Storage* Pool::allocate_exact(int64_t bytes) {
+  void* block;
   {
     std::lock_guard guard(mutex_);
-    if (!reserve(capacity)) return nullptr;
+    block = take_exact(header_bytes + bytes);
   }
-  void* data = obtain(capacity);
-  if (data == nullptr) {
-    std::lock_guard guard(mutex_);
-    reserved_ -= capacity;
-  }
-  return data;
+  if (block == nullptr) refuse(bytes);
+  count_large(bytes);
+  return new (block) Storage(Storage::Kind::exact, node_class, static_cast<Storage*>(block) + 1,
+                             bytes, heap->next_version());
 }
 
 Storage* Pool::allocate_large(int64_t bytes) {
-  if (bytes < 0 || bytes >= absurd || own_heap() == nullptr) refuse(bytes, 0);
-  if (Large* found = reuse(bytes)) {
-    count_large(bytes);
-    return new (found) Large(found->data_, bytes, found->capacity, heap->next_version());
-  }
-  int64_t capacity = pooled ? large_capacity(bytes) : bytes;
   void* header = allocate_node();
-  void* data = map_large(capacity);
-  if (data == nullptr) {
+  Range* range = take_range(bytes);
+  if (range == nullptr) {
     trim();
-    data = map_large(capacity);
+    range = take_range(bytes);
   }
-  if (data == nullptr) {
+  if (range == nullptr) {
     free_node(header);
-    refuse(bytes, capacity);
+    refuse(bytes);
   }
   count_large(bytes);
-  return new (header) Large(data, bytes, capacity, heap->next_version());
+  auto* storage = new (header)
+      Storage(Storage::Kind::large, node_class, range->data, bytes, heap->next_version());
+  storage->argument_ = range;
+  return storage;
 }
 
-void Pool::release_large(Large* storage) noexcept {
+Range* Pool::take_range(int64_t bytes) noexcept {
+  std::lock_guard guard(mutex_);
+  return large_.take(bytes, budget());
+}
+
+void Pool::release_large(Storage* storage) noexcept {
   count_large(-storage->bytes_);
   int64_t most = cache_cap();
   {
     std::lock_guard guard(mutex_);
-    Large*& bin = bins_[large_bin(storage->capacity)];
-    storage->previous = nullptr;
-    storage->next = bin;
-    if (bin) bin->previous = storage;
-    bin = storage;
-    storage->newer = nullptr;
-    storage->older = newest_;
-    (newest_ ? newest_->newer : oldest_) = storage;
-    newest_ = storage;
-    cached_large_ += storage->capacity;
-    if (cached_large_ <= most) return;
+    large_.put(static_cast<Range*>(storage->argument_));
+    large_.evict(most);
   }
-  evict(most);
-}
-
-/// Gives cached large blocks back, the oldest first, until at most `limit` bytes are left.
-void Pool::evict(int64_t limit) noexcept {
-  for (;;) {
-    Large* oldest;
-    {
-      std::lock_guard guard(mutex_);
-      if (cached_large_ <= limit) return;
-      oldest = oldest_;
-      unlink(oldest);
-      reserved_ -= oldest->capacity;
-    }
-    give_back(oldest->data_, oldest->capacity);
-    free_node(oldest);
-  }
+  free_node(storage);
 }
 
 /// Takes slabs whose blocks are all in the shared lists out of use. Under the lock.
@@ -576,7 +460,10 @@ Slab* Pool::sweep(int size_class) noexcept {
 }
 
 void Pool::trim() noexcept {
-  evict(0);
+  {
+    std::lock_guard guard(mutex_);
+    large_.evict(0);
+  }
   Heap* own = own_heap();
   for (int i = 0; pooled && i < size_classes; ++i) {
     Slab* empty;
@@ -591,7 +478,7 @@ void Pool::trim() noexcept {
     }
     while (empty != nullptr) {
       Slab* next = empty->next;
-      munmap(empty, static_cast<size_t>(slab_bytes));
+      unmap_pages(empty, slab_bytes);
       empty = next;
     }
   }
@@ -600,7 +487,7 @@ void Pool::trim() noexcept {
 Statistics Pool::statistics() noexcept {
   if (Heap* own = own_heap()) settle(*own);
   std::lock_guard guard(mutex_);
-  Statistics sums{live_.load(), 0, cached_large_ + cached_small_, 0};
+  Statistics sums{live_.load(), 0, large_.warm_bytes() + cached_small_, 0};
   for (Heap* each = heaps_; each != nullptr; each = each->next) {
     sums.current += each->pending.get();
     sums.allocations += each->versions.get() - each->renewals.get();
@@ -618,7 +505,7 @@ void Pool::reset_peak() noexcept { peak_.store(statistics().current); }
 void Pool::set_cap(int64_t bytes) noexcept {
   cap_.store(bytes, std::memory_order_relaxed);
   lock();
-  bool exceeded = bytes != 0 && reserved_ > bytes;
+  bool exceeded = budget() < 0;
   unlock();
   if (exceeded) trim();
 }
@@ -635,7 +522,8 @@ int64_t Pool::cache_cap() noexcept {
 
 void Pool::set_cache_cap(int64_t bytes) noexcept {
   cache_cap_.store(bytes, std::memory_order_relaxed);
-  evict(cache_cap());
+  std::lock_guard guard(mutex_);
+  large_.evict(cache_cap());
 }
 
 uint64_t Pool::renewed_version() noexcept {
@@ -656,9 +544,11 @@ void Pool::dispose(Storage* storage) noexcept {
       }
       put_block(storage, storage->size_class_);
       break;
-    case Storage::Kind::large:
-      release_large(static_cast<Large*>(storage));
+    case Storage::Kind::exact:
+      count_large(-storage->bytes_);
+      put_exact(storage, header_bytes + storage->bytes_);
       break;
+    case Storage::Kind::large: release_large(storage); break;
     case Storage::Kind::foreign:
       if (storage->deleter_ != nullptr) storage->deleter_(storage->argument_);
       free_node(storage);
@@ -684,7 +574,9 @@ void* take_block(int size_class) {
 void put_block(void* block, int size_class) noexcept { pool.put_block(block, size_class); }
 
 Storage* allocate_slow(int64_t bytes) {
-  if (bytes < 0 || bytes > small_limit) return pool.allocate_large(bytes);
+  if (bytes < 0 || bytes >= absurd || pool.own_heap() == nullptr) pool.refuse(bytes);
+  if (!pooled) return pool.allocate_exact(bytes);
+  if (bytes > small_limit) return pool.allocate_large(bytes);
   int wanted = size_class(bytes);
   void* block = pool.take_block(wanted, bytes);
   return heap->make_small(block, wanted, bytes);

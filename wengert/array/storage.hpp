@@ -25,16 +25,17 @@ void* allocate_node();
 /// Gives back what `allocate_node` gave, on any thread.
 void free_node(void* node) noexcept;
 
-/// A storage of `bytes` uninitialized bytes, count 1, data 64-byte aligned. From 2 MiB up the data
-/// begins a huge page where the system has them: the first touch of a page clears it, so do not
-/// clear it before writing. Throws Error(memory): "memory-cap" if live and cached blocks would
-/// exceed `cap`, "memory-exhausted" if the system refuses, or `bytes` is negative or absurd. Both
-/// after one `trim`.
+/// A storage of `bytes` uninitialized bytes, count 1, data 64-byte aligned. Blocks of more than 64
+/// KiB lie in huge pages where the system has them. The first touch of a page clears it: do not
+/// clear a block before writing it. Throws Error(memory): "memory-cap" if live and cached blocks
+/// would exceed `cap`, "memory-exhausted" if the system refuses, or `bytes` is negative or absurd;
+/// both after one `trim`.
 Storage* allocate(int64_t bytes);
 
 /// A storage of count 1 over memory of someone else's, any alignment. `deleter(argument)` runs
-/// once, on the thread that drops the last reference; it must not throw. If `adopt` itself throws
-/// (Error(memory)), it has not run. Foreign bytes are no part of `statistics` and `cap`.
+/// once, on the thread that drops the last reference; it must not throw, and may be null. If
+/// `adopt` itself throws (Error(memory), or Error(value) for negative `bytes`), it has not run.
+/// Foreign bytes are no part of `statistics` and `cap`.
 Storage* adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument);
 
 /// Adds an owner. `storage` is not null.
@@ -83,14 +84,14 @@ class alignas(64) Storage {
   /// True if the memory was adopted.
   bool foreign() const noexcept { return kind_ == Kind::foreign; }
 
- protected:
+ private:
   friend struct memory::detail::Heap;
   friend class memory::detail::Pool;
   friend Storage* memory::allocate(int64_t bytes);
   friend void memory::retain(Storage* storage) noexcept;
   friend void memory::release(Storage* storage) noexcept;
 
-  enum class Kind : uint8_t { small, large, foreign };
+  enum class Kind : uint8_t { small, large, exact, foreign };
 
   Storage(Kind kind, int size_class, void* data, int64_t bytes, uint64_t version) noexcept
       : kind_(kind),
@@ -106,8 +107,8 @@ class alignas(64) Storage {
   std::byte* data_;
   int64_t bytes_;
   std::atomic<uint64_t> version_;
-  void (*deleter_)(void*) = nullptr;  // foreign memory only
-  void* argument_ = nullptr;
+  void (*deleter_)(void*) = nullptr;  // of foreign memory
+  void* argument_ = nullptr;          // its argument, or the range of a large block
 };
 
 static_assert(sizeof(Storage) == 64);
