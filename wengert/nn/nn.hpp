@@ -1,0 +1,5 @@
+// Everything for models.
+#pragma once
+
+#include "wengert/nn/layers.hpp"
+#include "wengert/nn/loss.hpp"
