@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "wengert/compile/prelude.hpp"
+#include "wengert/compile/product_text.hpp"
 #include "wengert/compile/schedule.hpp"
 
 namespace wengert::compile {
@@ -90,6 +92,7 @@ class Printer {
       case Schedule::rows: print_rows(); break;
       case Schedule::columns: print_columns(); break;
       case Schedule::update: print_update(); break;
+      case Schedule::product: print_product(); break;
     }
     result_.text = abi_text + prelude_text(std::vector<std::string>(prelude_.begin(), prelude_.end())) + functions_ + entry();
     return std::move(result_);
@@ -151,6 +154,8 @@ class Printer {
     depth_.assign(count, 0);
     uint64_t inner = schedule_.inner >= 0 ? bit(schedule_.inner) : 0;
     for (int32_t id = 0; id < graph_.size(); ++id) inner |= reachable_[static_cast<size_t>(id)] ? graph_.node(id).bound : 0;
+    for (int a : schedule_.row_axes) inner |= bit(a);
+    for (int a : schedule_.column_axes) inner |= bit(a);
     // Axes joined into an inner one vary with it.
     for (const auto& [dropped, kept] : schedule_.joined) {
       if (inner & bit(kept)) inner |= bit(dropped);
@@ -677,23 +682,31 @@ class Printer {
     return "  char* scratch = (char*)context->scratch(context, " + total + ");\n  if (!scratch) return 2;\n" + declarations;
   }
 
-  std::string decode_outer(const std::string& from) {
-    std::string text = "  int64_t rest = " + from + ";\n";
-    if (schedule_.outer.empty()) return "";
-    for (size_t k = schedule_.outer.size(); k-- > 0;) {
-      const std::string i = "i" + std::to_string(schedule_.outer[k]);
-      if (k == 0) text += "  int64_t " + i + " = rest;\n";
-      else text += "  int64_t " + i + " = rest % " + extent(schedule_.outer[k]) + ";\n  rest /= " + extent(schedule_.outer[k]) + ";\n";
+  std::string decode_outer(const std::string& from) { return decode("  ", schedule_.outer, 'i', from); }
+
+  /// Declares the indices of several axes, outermost first, that have one number together.
+  std::string decode(const std::string& indent, const std::vector<int>& axes, char letter, const std::string& from) {
+    if (axes.empty()) return "";
+    if (axes.size() == 1) return indent + "int64_t " + letter + std::to_string(axes[0]) + " = " + from + ";\n";
+    const std::string rest = std::string("rest_") + letter;
+    std::string text = indent + "int64_t " + rest + " = " + from + ";\n";
+    for (size_t k = axes.size(); k-- > 0;) {
+      const std::string i = letter + std::to_string(axes[k]);
+      if (k == 0) text += indent + "int64_t " + i + " = " + rest + ";\n";
+      else text += indent + "int64_t " + i + " = " + rest + " % " + extent(axes[k]) + ";\n" + indent + rest + " /= " + extent(axes[k]) + ";\n";
     }
     return text;
   }
 
-  std::string advance_outer() {
+  std::string advance_outer() { return advance("    ", schedule_.outer, 'i'); }
+
+  /// Steps those indices to the next number.
+  std::string advance(const std::string& indent, const std::vector<int>& axes, char letter) {
     std::string text, close;
-    for (size_t k = schedule_.outer.size(); k-- > 0;) {
-      const std::string i = "i" + std::to_string(schedule_.outer[k]);
-      if (k == 0) text += "    ++" + i + ";\n";
-      else { text += "    if (++" + i + " == " + extent(schedule_.outer[k]) + ") {\n    " + i + " = 0;\n"; close += "    }\n"; }
+    for (size_t k = axes.size(); k-- > 0;) {
+      const std::string i = letter + std::to_string(axes[k]);
+      if (k == 0) text += indent + "++" + i + ";\n";
+      else { text += indent + "if (++" + i + " == " + extent(axes[k]) + ") {\n" + indent + i + " = 0;\n"; close += indent + "}\n"; }
     }
     return text + close;
   }
@@ -812,6 +825,104 @@ class Printer {
     for (size_t i = axes.size(); i-- > 0;) line(std::string(2 + 2 * i, ' '), "}");
     result_.sizes[0] = 1;
     add_function("wg_loop", "  (void)begin, (void)end;\n" + head_ + rows_);
+  }
+
+  // Products ---------------------------------------------------------------------------------------------
+
+  int64_t length_of(const std::vector<int>& axes) const {
+    int64_t length = 1;
+    for (int a : axes) length *= extents_[static_cast<size_t>(a)];
+    return length;
+  }
+
+  void print_product() {
+    const Node& sum = graph_.node(nest_.stores[0].value);
+    const std::vector<int> sum_axes = loop_axes(sum.bound);
+    const ProductBlocks blocks(length_of(schedule_.row_axes), length_of(schedule_.column_axes), length_of(sum_axes), sum.dtype);
+    ProductNames names;
+    names.rows = size(blocks.rows), names.columns = size(blocks.columns), names.depth = size(blocks.depth);
+    names.block_rows = size(blocks.block_rows), names.block_columns = size(blocks.block_columns), names.block_depth = size(blocks.block_depth);
+    names.row_blocks = size(blocks.row_blocks()), names.column_blocks = size(blocks.column_blocks());
+    names.type = product_type(sum.dtype);
+    print_row_values("    ", 0);
+    ProductText text;
+    text.row_values = std::exchange(rows_, "");
+    text.pack_rows = pack("          ", schedule_.factors[0], schedule_.row_axes, sum_axes, "first_row + row", "high", "wg_rows", "left");
+    text.pack_columns = pack("          ", schedule_.factors[1], schedule_.column_axes, sum_axes, "first_column + column", "wide", "wg_columns", "(right + column * nk)");
+    text.store = store_block("              ");
+    text.indices = decode("    ", schedule_.outer, 'i', "tile / (" + names.row_blocks + " * " + names.column_blocks + ")");
+    text.pointers = head_;
+    functions_ += product_function(sum.dtype);
+    add_function("wg_loop", product_loop(names, text));
+    result_.sizes[0] = length_of(schedule_.outer) * blocks.row_blocks() * blocks.column_blocks();
+    result_.work = std::max<int64_t>(1, blocks.block_rows * blocks.block_columns * blocks.depth / 8);
+  }
+
+  /// Visits the elements of a panel in runs along the innermost of `axes`: sets their indices, `done` and `run`.
+  std::string runs(const std::string& indent, const std::vector<int>& axes, const std::string& from, const std::string& width,
+                   const std::string& body) {
+    const std::string inner = "i" + std::to_string(axes.back());
+    if (axes.size() == 1) {
+      return indent + "const int64_t " + inner + " = " + from + ", done = 0, run = " + width + ";\n" + body;
+    }
+    std::string text = indent + "for (int64_t done = 0, run; done < " + width + "; done += run) {\n";
+    text += decode(indent + "  ", axes, 'i', from + " + done");
+    text += indent + "  run = " + extent(axes.back()) + " - " + inner + ";\n";
+    text += indent + "  if (run > " + width + " - done) run = " + width + " - done;\n";
+    return text + body + indent + "}\n";
+  }
+
+  void name_lanes(const std::vector<int>& axes) {
+    for (int a : axes) axis_text_[a] = "i" + std::to_string(a);
+    axis_text_[axes.back()] = "(i" + std::to_string(axes.back()) + " + l)";
+  }
+
+  /// Computes a factor for `width` rows or columns from number `from` on, into a panel of that many lanes for each k.
+  std::string pack(const std::string& indent, int32_t factor, const std::vector<int>& axes, const std::vector<int>& sum_axes,
+                   const std::string& from, const std::string& width, const std::string& lanes, const std::string& to) {
+    name_lanes(axes);
+    for (int a : sum_axes) axis_text_[a] = "r" + std::to_string(a);
+    const std::vector<int32_t> nodes = needed_inside(std::span<const int32_t>(&factor, 1), 0);
+    const std::string in = indent + (axes.size() == 1 ? "" : "  ");
+    rows_ = decode(in, sum_axes, 'r', "k0");
+    line(in, "for (int64_t k = 0; k < nk; ++k) {");
+    const auto along_lanes = [&](int32_t id) { return (graph_.node(id).free & bit(axes.back())) != 0; };
+    for (int32_t id : nodes) {
+      if (!along_lanes(id)) print_value(in + "  ", id);
+    }
+    line(in, "  for (int64_t l = 0; l < run; ++l) {");
+    for (int32_t id : nodes) {
+      if (along_lanes(id)) print_value(in + "    ", id);
+    }
+    line(in, "    " + to + "[k * " + lanes + " + done + l] = " + value(factor) + ";");
+    line(in, "  }");
+    rows_ += advance(in + "  ", sum_axes, 'r');
+    line(in, "}");
+    std::string text = runs(indent, axes, from, width, std::exchange(rows_, ""));
+    line(indent, "if (" + width + " < " + lanes + ") {");
+    line(indent, "  for (int64_t k = 0; k < nk; ++k) {");
+    line(indent, "    for (int64_t l = " + width + "; l < " + lanes + "; ++l) " + to + "[k * " + lanes + " + l] = 0;");
+    line(indent, "  }");
+    line(indent, "}");
+    return text + std::exchange(rows_, "");
+  }
+
+  /// Adds row r of a block to the result, or begins it.
+  std::string store_block(const std::string& indent) {
+    const Affine& offset = accesses_.stores[0];
+    const int buffer = nest_.stores[0].buffer;
+    for (int a : schedule_.row_axes) axis_text_[a] = "i" + std::to_string(a);
+    name_lanes(schedule_.column_axes);
+    const std::string at = pointer(buffer, offset) + "[" + inner_index(buffer, offset) + "]";
+    const std::string item = "block[r * wg_columns + done + l]";
+    const std::string in = indent + (schedule_.column_axes.size() == 1 ? "" : "  ");
+    line(in, "if (k0 == 0) {");
+    line(in, "  for (int64_t l = 0; l < run; ++l) " + at + " = " + item + ";");
+    line(in, "} else {");
+    line(in, "  for (int64_t l = 0; l < run; ++l) " + at + " += " + item + ";");
+    line(in, "}");
+    const std::string body = std::exchange(rows_, "");
+    return decode(indent, schedule_.row_axes, 'i', "first_row + row + r") + runs(indent, schedule_.column_axes, "first_column + column", "wide", body);
   }
 
   // Functions --------------------------------------------------------------------------------------------

@@ -208,6 +208,45 @@ void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
   schedule.pieces = (length + schedule.piece - 1) / schedule.piece;
 }
 
+// Products -----------------------------------------------------------------------------------------------
+
+/// Below this many multiplications, rows or columns, blocks in registers are not worth their packing.
+constexpr int64_t least_product = 1 << 10, least_rows = 4, least_columns = 8;
+
+int64_t length_of(const Survey& s, const std::vector<int>& axes) {
+  int64_t length = 1;
+  for (int a : axes) length *= s.extents[static_cast<size_t>(a)];
+  return length;
+}
+
+/// One sum of products whose factors depend on axes of the result that the other does not depend on.
+bool find_product(const Nest& nest, const Survey& s, const std::vector<int>& sum_axes, Schedule& schedule) {
+  if (nest.stores.size() != 1 || s.reductions.size() != 1 || nest.stores[0].value.id() != s.reductions[0]) return false;
+  const Node& sum = nest.graph.node(s.reductions[0]);
+  const Node& body = nest.graph.node(nest.graph.child(sum, 0));
+  if (sum.combine != loops::Combine::sum || body.op != Op::mul || is_bool(sum.dtype)) return false;
+  std::array<int32_t, 2> factors{nest.graph.child(body, 0), nest.graph.child(body, 1)};
+  std::vector<int> outer, axes[2];
+  for (int a : s.domain) {
+    const bool first = nest.graph.node(factors[0]).free & bit(a), second = nest.graph.node(factors[1]).free & bit(a);
+    (first == second ? outer : axes[first ? 0 : 1]).push_back(a);
+  }
+  if (axes[0].empty() || axes[1].empty()) return false;
+  // Columns are what lies side by side in the result.
+  if (axes[0].back() == s.domain.back()) {
+    std::swap(axes[0], axes[1]);
+    std::swap(factors[0], factors[1]);
+  }
+  const int64_t rows = length_of(s, axes[0]), columns = length_of(s, axes[1]);
+  if (rows < least_rows || columns < least_columns || rows * columns * length_of(s, sum_axes) < least_product) return false;
+  schedule.kind = Schedule::product;
+  schedule.outer = outer;
+  schedule.row_axes = axes[0];
+  schedule.column_axes = axes[1];
+  schedule.factors = factors;
+  return true;
+}
+
 }  // namespace
 
 std::vector<bool> reachable_nodes(const Nest& nest) {
@@ -262,6 +301,7 @@ bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std
   join_axes(nest, s, s.domain, schedule);
   std::vector<int> reduction_axes = reduction_only_axes(nest, s);
   join_axes(nest, s, reduction_axes, schedule);
+  if (find_product(nest, s, reduction_axes, schedule)) return true;
 
   schedule.outer = s.domain;
   schedule.inner = s.domain.empty() ? -1 : s.domain.back();

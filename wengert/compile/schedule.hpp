@@ -1,6 +1,7 @@
 // Schedule: the order of a nest's loops, and which of them are vectorized, joined and run in parallel.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ struct Schedule {
     rows,      // for every index of the outer axes: reductions over rows, then one loop along the row
     columns,   // reductions whose vector lanes run along the innermost axis of the output
     update,    // one loop nest in order, every target read and written
+    product,   // sums of products, by blocks in registers: see product_text()
   };
   Kind kind = rows;
   std::vector<int> outer;    // axes of the outer loops, outermost first; run in parallel
@@ -23,6 +25,9 @@ struct Schedule {
   int split = -1;
   int64_t piece = 0;         // indices of the split axis in one piece
   int64_t pieces = 1;
+  // product: the first factor depends on the row axes, the second on the column axes, both on the outer ones.
+  std::vector<int> row_axes, column_axes;
+  std::array<int32_t, 2> factors{};
   // Axes joined into others: `first` runs over the product of both lengths and is no loop of its own.
   std::vector<std::pair<int, int>> joined;   // (dropped axis, axis that takes its length)
 };
