@@ -12,11 +12,11 @@ void Arguments::leaf(Array& x) {
 
 Array zeros_of(const Type& type) { return broadcast_to(detail::scalar(int64_t{0}, type.dtype, false), type.shape); }
 
-std::vector<Array> checked_derivatives(const char* role, const std::string& label, std::vector<Array> given,
+std::vector<Array> checked_derivatives(const char* role, const Label& label, std::vector<Array> given,
                                        const Arguments& like, tree::detail::Walk walk, const void* tree) {
   if (given.size() != like.leaves.size()) {
     throw Error(ErrorKind::value, std::string(role) + "-structure",
-                label + ": a " + role + " of " + std::to_string(given.size()) + " arrays for a value of " +
+                label.text() + ": a " + role + " of " + std::to_string(given.size()) + " arrays for a value of " +
                     std::to_string(like.leaves.size()) + ": wanted a tree of the structure of the value");
   }
   for (size_t i = 0; i < given.size(); ++i) {
@@ -32,7 +32,7 @@ std::vector<Array> checked_derivatives(const char* role, const std::string& labe
     }
     const std::string path = tree::detail::paths_of(tree, walk)[i];
     throw Error(shape ? ErrorKind::dtype : ErrorKind::shape, std::string(role) + (shape ? "-dtype" : "-shape"),
-                label + ": " + role + (path.empty() ? "" : " of " + path) + " " + describe(x) + ": wanted " +
+                label.text() + ": " + role + (path.empty() ? "" : " of " + path) + " " + describe(x) + ": wanted " +
                     to_string(*Type::of(type.dtype, type.shape)) + ", as the value has" +
                     (shape ? "; convert it with x.astype" : ""));
   }

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "wengert/diff/forward.hpp"
-#include "wengert/diff/name.hpp"
+#include "wengert/trace/name.hpp"
 #include "wengert/tree/tree.hpp"
 
 namespace wengert::diff {
@@ -42,16 +42,49 @@ auto unwrap(std::tuple<T...> trees) {
   else return trees;
 }
 
+/// A list of bits by leaf, contiguous as bool; the first ones stand in the object.
+class Flags {
+ public:
+  void push_back(bool flag) {
+    if (size_ < few) first_[size_] = flag;
+    else if (size_ == few) rest_.assign(first_.begin(), first_.end());
+    if (size_ >= few) rest_.push_back(flag);
+    ++size_;
+  }
+  bool operator[](size_t i) const { return data()[i]; }
+  size_t size() const { return size_; }
+  const bool* data() const {
+    static_assert(sizeof(bool) == 1);
+    return size_ <= few ? first_.data() : reinterpret_cast<const bool*>(rest_.data());
+  }
+  std::span<const bool> span() const { return {data(), size_}; }
+  bool any() const {
+    for (bool flag : span()) {
+      if (flag) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr size_t few = 16;
+  size_t size_ = 0;
+  std::array<bool, few> first_{};
+  std::vector<unsigned char> rest_;   // all of them, once there are more than a few
+};
+
 /// The leaves of some arguments. Active are those that are differentiated: inexact, defined, and in no buffer.
 class Arguments final : public tree::detail::Visitor {
  public:
   Arguments() : Visitor(false) {}
   template <class T>
-  explicit Arguments(const T& trees) : Visitor(false) { tree::detail::visit_const(trees, *this); }
+  explicit Arguments(const T& trees) : Visitor(false) {
+    leaves.reserve(8);
+    tree::detail::visit_const(trees, *this);
+  }
   void leaf(Array& x) override;
 
   std::vector<Array> leaves;
-  std::vector<bool> active;
+  Flags active;
 };
 
 /// What a function returns, as a tree: anything that converts to an array is one.
@@ -111,10 +144,10 @@ inline bool has_tangent(const Array& x) { return x.defined() && is_inexact(x.dty
 /// Tangents or cotangents (`role`) for the leaves of `tree`; those of leaves that are not active come back undefined,
 /// undefined ones stay so and mean zero, weak ones are converted. Errors: value "<role>-structure" (another number of
 /// leaves), shape "<role>-shape", dtype "<role>-dtype" (not those of the leaf; naming its path).
-std::vector<Array> checked_derivatives(const char* role, const std::string& label, std::vector<Array> given,
+std::vector<Array> checked_derivatives(const char* role, const Label& label, std::vector<Array> given,
                                        const Arguments& leaves, tree::detail::Walk walk, const void* tree);
 template <class T>
-std::vector<Array> checked_derivatives(const char* role, const std::string& label, const T& given, const T& like,
+std::vector<Array> checked_derivatives(const char* role, const Label& label, const T& given, const T& like,
                                        const Arguments& leaves) {
   return checked_derivatives(role, label, tree::flatten(given), leaves, &tree::detail::walk<T>, &like);
 }

@@ -56,8 +56,8 @@ struct Projection {
 
 class Checker {
  public:
-  Checker(const std::vector<bool>& active, const std::vector<std::string>& paths, const CheckOptions& options,
-          const std::string& label)
+  Checker(const Flags& active, const std::vector<std::string>& paths, const CheckOptions& options,
+          const Label& label)
       : active_(active), paths_(paths), options_(options), label_(label), directions_(options.seed) {}
 
   /// `history`: "" or " of forward mode of reverse mode", the modes that made f.
@@ -112,7 +112,7 @@ class Checker {
     const double allowed = options_.tolerance * std::max(std::abs(expected), got.scale) + rounding;
     if (difference <= allowed) return;   // false for NaN
     throw Error(ErrorKind::value, "check-grads",
-                label_ + ": " + mode + ", order " + std::to_string(order) + ", operand " +
+                label_.text() + ": " + mode + ", order " + std::to_string(order) + ", operand " +
                     (paths_[leaf].empty() ? "" : paths_[leaf] + " ") + describe(x) + ": got " + number(got.value) +
                     ": wanted " + number(expected) + " by finite differences, within " + number(allowed));
   }
@@ -139,17 +139,17 @@ class Checker {
     return [this, f, cotangents](std::span<const Array> point) { return pull(f, point, cotangents); };
   }
 
-  const std::vector<bool>& active_;
+  const Flags& active_;
   const std::vector<std::string>& paths_;
   const CheckOptions& options_;
-  const std::string& label_;
+  const Label& label_;
   Directions directions_;
 };
 
 }  // namespace
 
 void check_arrays(const ArrayFunction& f, const Arguments& arguments, const std::vector<std::string>& paths,
-                  const CheckOptions& options, const std::string& label) {
+                  const CheckOptions& options, const Label& label) {
   std::vector<Array> x = arguments.leaves;
   for (size_t i = 0; i < x.size(); ++i) {
     if (arguments.active[i]) x[i] = convert(x[i], float64);

@@ -17,7 +17,7 @@ struct CheckOptions {
 
 namespace diff {
 void check_arrays(const ArrayFunction& f, const Arguments& arguments, const std::vector<std::string>& paths,
-                  const CheckOptions& options, const std::string& label);
+                  const CheckOptions& options, const Label& label);
 }  // namespace diff
 
 /// Compares the derivatives of f at `primals` with central differences (fourth order, step eps) of values and of lower

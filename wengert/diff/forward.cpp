@@ -48,8 +48,8 @@ class JvpInterpreter final : public Interpreter {
 }  // namespace
 
 std::pair<std::vector<Array>, std::vector<Array>> jvp_through(const ArrayFunction& f, std::span<const Array> primals,
-                                                              std::span<const Array> tangents, std::string name) {
-  JvpInterpreter forward(std::move(name));
+                                                              std::span<const Array> tangents, Label label) {
+  JvpInterpreter forward(std::move(label));
   std::vector<Array> inputs(primals.begin(), primals.end());
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (tangents[i].defined()) inputs[i] = forward.dual(inputs[i], tangents[i]);

@@ -1,48 +1,41 @@
 #include "wengert/diff/grad.hpp"
 
-#include <algorithm>
-
 #include "wengert/diff/jvp.hpp"
 
 namespace wengert::diff {
 namespace {
 
-[[noreturn]] void fail_at(ErrorKind kind, const char* id, const std::string& message, const std::source_location& where) {
-  std::string_view file = where.file_name();
-  if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-  throw Error(kind, id, message + "; called at " + std::string(file) + ":" + std::to_string(where.line()));
-}
-
-void check_arguments(const Arguments& arguments, const std::string& label, const std::source_location& where) {
-  if (std::find(arguments.active.begin(), arguments.active.end(), true) != arguments.active.end()) return;
+void check_arguments(const Arguments& arguments, const Label& label) {
+  if (arguments.active.any()) return;
   std::string got;
   for (const Array& x : arguments.leaves) got += (got.empty() ? "" : ", ") + describe(x);
-  fail_at(ErrorKind::dtype, "grad-argument",
-          label + ": argument " + (got.empty() ? "without arrays" : got) +
-              ": wanted a floating-point array; convert integers with x.astype(wg::float32)", where);
+  throw Error(ErrorKind::dtype, "grad-argument",
+          label.text() + ": argument " + (got.empty() ? "without arrays" : got) +
+              ": wanted a floating-point array; convert integers with x.astype(wg::float32)" + label.call_site());
 }
 
-void check_loss(const Array& loss, const std::string& label, const std::source_location& where) {
+void check_loss(const Array& loss, const Label& label) {
   if (!loss.defined() || loss.rank() != 0) {
-    fail_at(ErrorKind::shape, "grad-output-shape",
-            label + ": the function returned " + describe(loss) +
-                ": wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp or wg::jacrev", where);
+    throw Error(ErrorKind::shape, "grad-output-shape",
+            label.text() + ": the function returned " + describe(loss) +
+                ": wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp or wg::jacrev" + label.call_site());
   }
   if (!is_inexact(loss.dtype())) {
-    fail_at(ErrorKind::dtype, "grad-output-dtype",
-            label + ": the function returned " + describe(loss) + ": wanted a floating-point scalar", where);
+    throw Error(ErrorKind::dtype, "grad-output-dtype",
+            label.text() + ": the function returned " + describe(loss) + ": wanted a floating-point scalar" + label.call_site());
   }
 }
 
 }  // namespace
 
-Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments, const std::string& label,
-                              const std::source_location& where) {
-  check_arguments(arguments, label, where);
+Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments, const Label& label) {
+  check_arguments(arguments, label);
   VjpResult forward = run_with_tape(f, arguments, label);
-  check_loss(forward.outputs[0], label, where);
+  check_loss(forward.outputs[0], label);
+  static const Array ones[] = {detail::scalar(1.0, float32, false), detail::scalar(1.0, float64, false)};
+  const Dtype dtype = forward.outputs[0].dtype();
   std::vector<Array> seeds(forward.outputs.size());
-  seeds[0] = detail::scalar(int64_t{1}, forward.outputs[0].dtype(), false);
+  seeds[0] = dtype == float32 ? ones[0] : dtype == float64 ? ones[1] : detail::scalar(1.0, dtype, false);
   return {std::move(forward.outputs), pull_back(forward.pullback, seeds, arguments)};
 }
 

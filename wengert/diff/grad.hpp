@@ -13,8 +13,7 @@ struct Gradients {
 
 /// Runs f and the way back. Errors: dtype "grad-argument" (no leaf to differentiate), shape "grad-output-shape" and
 /// dtype "grad-output-dtype" (the loss is no inexact scalar).
-Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments, const std::string& label,
-                              const std::source_location& where);
+Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments, const Label& label);
 
 template <class R>
 inline constexpr bool is_loss_and_aux = false;
@@ -35,7 +34,7 @@ class GradientFunction {
     static_assert(((I >= 0 && I < static_cast<int>(sizeof...(Args))) && ...),
                   "wengert: grad<I...>: the call has no argument with this number");
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
-    std::tuple trees{to_tree(std::as_const(std::get<I>(given)))...};
+    std::tuple<TreeOf<std::tuple_element_t<I, decltype(given)>>...> trees(to_tree(std::as_const(std::get<I>(given)))...);
     using Result = OutputOf<decltype(invoke_with<I...>(f_, trees, given))>;
     static_assert(std::same_as<Result, Array> || is_loss_and_aux<Result>,
                   "wengert: grad takes a function that returns a scalar Array, or a pair or tuple of a scalar Array "
@@ -49,9 +48,9 @@ class GradientFunction {
           result.emplace(invoke_with<I...>(f_, inputs, given));
           return tree::flatten(*result);
         },
-        arguments, name_.label<F>(transformation), name_.where());
-    tree::detail::replace(*result, found.values);
-    tree::detail::replace(trees, found.gradients);
+        arguments, name_.label<F>(transformation));
+    tree::detail::replace(*result, std::move(found.values));
+    tree::detail::replace(trees, std::move(found.gradients));
     return std::pair{std::move(*result), std::move(trees)};
   }
  private:

@@ -26,7 +26,7 @@ class JacobianFunction {
     static_assert(argument >= 0 && argument < static_cast<int>(sizeof...(Args)),
                   "wengert: jacfwd<I>, jacrev<I>, hessian<I>: the call has no argument with this number");
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
-    std::tuple trees{to_tree(std::as_const(std::get<static_cast<size_t>(argument)>(given)))};
+    std::tuple<TreeOf<std::tuple_element_t<argument, decltype(given)>>> trees(to_tree(std::as_const(std::get<argument>(given))));
     using Result = OutputOf<decltype(invoke_with<argument>(f_, trees, given))>;
     using Tree = std::tuple_element_t<0, decltype(trees)>;
     static_assert(std::same_as<Result, Array> || std::same_as<Tree, Array>,
@@ -41,7 +41,7 @@ class JacobianFunction {
           result.emplace(invoke_with<argument>(f_, inputs, given));
           return tree::flatten(*result);
         },
-        arguments.leaves, arguments.active, name_.label<F>(transformation_));
+        arguments.leaves, arguments.active.span(), name_.label<F>(transformation_));
     std::vector<std::vector<Array>> blocks = blocks_(run.map);
     if constexpr (std::same_as<Result, Array>) {
       tree::detail::replace(trees, blocks[0]);

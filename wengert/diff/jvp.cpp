@@ -1,11 +1,9 @@
 #include "wengert/diff/jvp.hpp"
 
-#include <algorithm>
-
 namespace wengert::diff {
 
 Derivative push_forward(const ArrayFunction& f, std::span<const Array> primals, std::span<const Array> tangents,
-                        const std::string& label) {
+                        const Label& label) {
   auto [values, derivatives] = jvp_through(f, primals, tangents, label);
   for (size_t i = 0; i < values.size(); ++i) {
     if (!derivatives[i].defined() && has_tangent(values[i])) derivatives[i] = zeros_of(values[i].type());
@@ -13,10 +11,8 @@ Derivative push_forward(const ArrayFunction& f, std::span<const Array> primals, 
   return {std::move(values), std::move(derivatives)};
 }
 
-VjpResult run_with_tape(const ArrayFunction& f, const Arguments& arguments, const std::string& label) {
-  const auto active = std::make_unique<bool[]>(arguments.active.size());
-  std::copy(arguments.active.begin(), arguments.active.end(), active.get());
-  return vjp_through(f, arguments.leaves, {active.get(), arguments.active.size()}, label);
+VjpResult run_with_tape(const ArrayFunction& f, const Arguments& arguments, const Label& label) {
+  return vjp_through(f, arguments.leaves, arguments.active.span(), label);
 }
 
 std::vector<Array> pull_back(Pullback& pullback, std::span<const Array> cotangents, const Arguments& arguments) {

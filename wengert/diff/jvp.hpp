@@ -12,16 +12,16 @@ struct Derivative {
 };
 /// jvp_through with zeros for outputs that do not depend on the inputs.
 Derivative push_forward(const ArrayFunction& f, std::span<const Array> primals, std::span<const Array> tangents,
-                        const std::string& label);
+                        const Label& label);
 /// vjp_through for the active arguments.
-VjpResult run_with_tape(const ArrayFunction& f, const Arguments& arguments, const std::string& label);
+VjpResult run_with_tape(const ArrayFunction& f, const Arguments& arguments, const Label& label);
 std::vector<Array> pull_back(Pullback& pullback, std::span<const Array> cotangents, const Arguments& arguments);
 
 /// The way back of one call of vjp: from a cotangent like f's output to cotangents like its arguments.
 template <class Result, class Trees>
 class TreePullback {
  public:
-  TreePullback(const Result& result, Trees trees, Arguments arguments, Pullback pullback, std::string label)
+  TreePullback(const Result& result, Trees trees, Arguments arguments, Pullback pullback, Label label)
       : outputs_(result), like_(result), trees_(std::move(trees)), arguments_(std::move(arguments)),
         pullback_(std::move(pullback)), label_(std::move(label)) {}
 
@@ -40,7 +40,7 @@ class TreePullback {
   Trees trees_;
   Arguments arguments_;
   Pullback pullback_;
-  std::string label_;
+  Label label_;
 };
 
 template <class Result, class Trees>
@@ -59,7 +59,7 @@ auto vjp(const F& f, const Args&... args) {
   std::tuple<diff::TreeOf<Args>...> trees(diff::to_tree(args)...);
   std::optional<diff::ResultOf<F, decltype(trees)>> result;
   diff::Arguments arguments(trees);
-  std::string label = Name().label<F>("vjp");
+  Label label = Name().label<F>("vjp");
   diff::VjpResult run = diff::run_with_tape(diff::leaf_function(f, trees, result), arguments, label);
   tree::detail::replace(*result, run.outputs);
   diff::TreePullback pullback(*result, std::move(trees), std::move(arguments), std::move(run.pullback), std::move(label));
@@ -76,7 +76,7 @@ auto jvp(const F& f, const Primals& primals, const Tangents& tangents, Name name
   const auto directions = diff::argument_list(tangents);
   static_assert(std::same_as<decltype(trees), decltype(directions)>, "wengert: jvp takes tangents of the primals' types");
   std::optional<diff::ResultOf<F, std::decay_t<decltype(trees)>>> result;
-  const std::string label = name.label<F>("jvp");
+  const Label label = name.label<F>("jvp");
   const diff::Arguments arguments(trees);
   const auto checked = diff::checked_derivatives("tangent", label, directions, trees, arguments);
   const diff::Derivative d = diff::push_forward(diff::leaf_function(f, trees, result), arguments.leaves, checked, label);

@@ -26,7 +26,7 @@ class PartialRecorder final : public Recorder {
 
 /// The map from the inputs of a recording, numbers of arguments in `arguments`, to the tangents. Input -1 must not occur.
 LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const std::vector<int>& arguments,
-                     std::span<const Array> values, std::span<const Array> tangents, const std::string& label) {
+                     std::span<const Array> values, std::span<const Array> tangents, const Label& label) {
   std::vector<const Type*> outputs;
   std::vector<int> places, kept, used;
   std::vector<Array> recorded;
@@ -40,7 +40,7 @@ LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const 
     used.push_back(arguments[static_cast<size_t>(i)]);
     if (used.back() >= 0) continue;
     throw Error(ErrorKind::value, "not-linear",
-                label + ": the derivative of the function depends on its argument: wanted a linear function; "
+                label.text() + ": the derivative of the function depends on its argument: wanted a linear function; "
                 "use wg::linearize for its derivative at a point");
   }
   return {program, std::move(used), std::move(inputs), std::move(outputs), std::move(places)};
@@ -94,8 +94,8 @@ std::vector<Array> LinearMap::Transpose::operator()(std::span<const Array> cotan
   return result;
 }
 
-Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> primals, const std::vector<bool>& active,
-                               const std::string& label) {
+Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> primals, std::span<const bool> active,
+                               const Label& label) {
   PartialRecorder recorder;
   std::vector<Array> tangents(primals.size());
   std::vector<const Type*> inputs(primals.size());
@@ -112,8 +112,8 @@ Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> pr
   return {std::move(values), std::move(map)};
 }
 
-LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples, const std::vector<bool>& active,
-                        const std::string& label) {
+LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples, std::span<const bool> active,
+                        const Label& label) {
   Recorder recorder(label);
   const CurrentInterpreter scope(&recorder);
   std::vector<Array> primals(examples.begin(), examples.end()), tangents(examples.size());

@@ -50,13 +50,13 @@ struct Linearization {
 };
 /// f at `primals`, under the current interpreter, and its derivative there with respect to those in `active`. f runs
 /// once, on concrete values; only what depends on the tangents is recorded.
-Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> primals, const std::vector<bool>& active,
-                               const std::string& label);
+Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> primals, std::span<const bool> active,
+                               const Label& label);
 
 /// A function that is linear in the active arguments, as a map; their values do not matter. Throws
 /// Error(value, "not-linear") when its derivative depends on them.
-LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples, const std::vector<bool>& active,
-                        const std::string& label);
+LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples, std::span<const bool> active,
+                        const Label& label);
 
 /// Arrays of the types of the map's outputs, without values of their own.
 std::vector<Array> placeholders(const LinearMap& map);

@@ -11,7 +11,7 @@ namespace diff {
 template <class Result, class Trees>
 class LinearFunction {
  public:
-  LinearFunction(Result result, Trees trees, LinearMap map, std::string label)
+  LinearFunction(Result result, Trees trees, LinearMap map, Label label)
       : result_(std::move(result)), trees_(std::move(trees)), arguments_(trees_), outputs_(result_), map_(std::move(map)),
         label_(std::move(label)) {}
 
@@ -38,7 +38,7 @@ class LinearFunction {
   Trees trees_;
   Arguments arguments_, outputs_;
   LinearMap map_;
-  std::string label_;
+  Label label_;
 };
 
 template <class Result, class Trees>
@@ -57,9 +57,9 @@ auto linearize(const F& f, const Args&... args) {
   std::tuple<diff::TreeOf<Args>...> trees(diff::to_tree(args)...);
   std::optional<diff::ResultOf<F, decltype(trees)>> result;
   const diff::Arguments arguments(trees);
-  std::string label = Name().label<F>("linearize");
+  Label label = Name().label<F>("linearize");
   diff::Linearization run =
-      diff::linearize_arrays(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active, label);
+      diff::linearize_arrays(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active.span(), label);
   tree::detail::replace(*result, run.values);
   diff::LinearFunction linear(*result, std::move(trees), std::move(run.map), std::move(label));
   return diff::LinearizeResult<std::decay_t<decltype(*result)>, decltype(trees)>{*std::move(result), std::move(linear)};
@@ -74,9 +74,9 @@ auto linear_transpose(const F& f, const Args&... examples) {
   using Result = diff::ResultOf<F, decltype(trees)>;
   std::optional<Result> result;
   const diff::Arguments arguments(trees);
-  std::string label = Name().label<F>("linear_transpose");
+  Label label = Name().label<F>("linear_transpose");
   diff::LinearMap map =
-      diff::record_linear(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active, label);
+      diff::record_linear(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active.span(), label);
   tree::detail::replace(*result, diff::placeholders(map));
   return [linear = diff::LinearFunction(*std::move(result), std::move(trees), std::move(map), std::move(label))](
              const Result& cotangent) { return linear.transpose(cotangent); };

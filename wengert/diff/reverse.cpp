@@ -186,9 +186,9 @@ std::vector<Array> Pullback::operator()(std::span<const Array> cotangents) {
 }
 
 VjpResult vjp_through(const ArrayFunction& f, std::span<const Array> primals, std::span<const bool> active,
-                      std::string name) {
+                      Label label) {
   VjpResult result;
-  result.pullback.tape_ = std::make_unique<Tape>(std::move(name));
+  result.pullback.tape_ = std::make_unique<Tape>(std::move(label));
   Tape& tape = *result.pullback.tape_;
   std::vector<Array> inputs(primals.begin(), primals.end());
   for (size_t i = 0; i < inputs.size(); ++i) {

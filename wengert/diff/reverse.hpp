@@ -25,7 +25,7 @@ class Pullback {
 
  private:
   friend struct Linearized;
-  friend struct VjpResult vjp_through(const ArrayFunction&, std::span<const Array>, std::span<const bool>, std::string);
+  friend struct VjpResult vjp_through(const ArrayFunction&, std::span<const Array>, std::span<const bool>, Label);
   std::unique_ptr<Tape> tape_;
   std::vector<int64_t> input_slots_, output_slots_;
 };
@@ -38,6 +38,6 @@ struct VjpResult {
 
 /// f at `primals` with a tape for the inputs in `active` (inexact ones).
 VjpResult vjp_through(const ArrayFunction& f, std::span<const Array> primals, std::span<const bool> active,
-                      std::string name = "");
+                      Label label = {});
 
 }  // namespace wengert::diff

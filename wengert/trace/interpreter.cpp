@@ -29,14 +29,14 @@ Thread& make_thread_state() {
 }
 }  // namespace detail
 
-Interpreter::Interpreter(std::string name, bool computes)
-    : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), name_(std::move(name)),
+Interpreter::Interpreter(Label label, bool computes)
+    : tag_(next_tag.fetch_add(1, std::memory_order_relaxed)), parent_(thread().current), label_(std::move(label)),
       concrete_(computes && (!parent_ || parent_->concrete_)) {}
 
 Interpreter::~Interpreter() {
   EndedInterpreter& place = thread().ended[tag_ % std::size(thread().ended)];
   place.tag = tag_;
-  place.name = std::move(name_);
+  place.label = std::move(label_);
 }
 
 void set_executor(Executor* executor) { registered_executor = executor; }
@@ -48,7 +48,7 @@ void check_alive(const Node* x) {
     if (i->tag() == x->tag) return;
   }
   const EndedInterpreter& place = thread().ended[x->tag % std::size(thread().ended)];
-  const std::string origin = place.tag == x->tag && !place.name.empty() ? place.name : "the transformation";
+  const std::string origin = place.tag == x->tag && !place.label.empty() ? place.label.text() : "the transformation";
   throw Error(ErrorKind::trace, "trace-escaped",
               "got a traced " + to_string(*x->layout->type) + " outside " + origin +
                   " that made it: wanted a value of this one; return it from the function instead of storing it (grad "
@@ -64,7 +64,7 @@ std::string call_site() {
     text = "; called at " + std::string(file) + ":" + std::to_string(state.where.line());
   }
   for (const Interpreter* i = state.innermost; i; i = i->parent()) {
-    if (!i->name().empty()) text += ", in " + i->name();
+    if (!i->label().empty()) text += ", in " + i->label().text();
   }
   return text;
 }

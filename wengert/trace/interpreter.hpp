@@ -11,6 +11,7 @@
 
 #include "wengert/array/array.hpp"
 #include "wengert/program/params.hpp"
+#include "wengert/trace/label.hpp"
 
 namespace wengert {
 
@@ -31,8 +32,8 @@ inline Array share(Node* node) {
 
 class Interpreter {
  public:
-  /// `name` is what errors print: "grad(loss)".
-  explicit Interpreter(std::string name, bool computes = true);
+  /// `label` is what errors print: "grad(loss)".
+  explicit Interpreter(Label label, bool computes = true);
   virtual ~Interpreter();
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
@@ -43,14 +44,14 @@ class Interpreter {
 
   uint32_t tag() const { return tag_; }
   Interpreter* parent() const { return parent_; }
-  const std::string& name() const { return name_; }
+  const Label& label() const { return label_; }
   /// Whether values exist while it is at work: false for a recorder, and for everything inside one.
   bool concrete() const { return concrete_; }
 
  private:
   uint32_t tag_;          // unique in the process
   Interpreter* parent_;   // current when this one was made
-  std::string name_;
+  Label label_;
   bool concrete_;
 };
 
@@ -69,7 +70,7 @@ Executor& executor();
 /// An interpreter that has ended, so that a value which escaped from it can say from where.
 struct EndedInterpreter {
   uint32_t tag = 0;
-  std::string name;
+  Label label;
 };
 
 /// The state of one thread; everything else is a thread-safe cache.

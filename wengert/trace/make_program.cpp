@@ -4,7 +4,7 @@
 
 namespace wengert::detail {
 
-ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, std::string name) {
+ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, Label label) {
   std::vector<const Type*> types;
   for (const Array& x : leaves) {
     if (x.defined()) types.push_back(&x.type());
@@ -18,7 +18,7 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, s
     std::vector<Array> outputs = f(all);
     std::erase_if(outputs, [](const Array& y) { return !y.defined(); });
     return outputs;
-  }, std::move(name));
+  }, std::move(label));
 }
 
 }  // namespace wengert::detail

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "wengert/program/program.hpp"
+#include "wengert/trace/name.hpp"
 #include "wengert/tree/tree.hpp"
 
 namespace wengert {
@@ -12,7 +13,7 @@ namespace detail {
 
 using LeafFunction = std::function<std::vector<Array>(std::span<const Array>)>;
 /// Records f for leaves of those types; undefined leaves stay so and are no inputs. Undefined outputs are left out.
-ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, std::string name);
+ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, Label label);
 
 }  // namespace detail
 
@@ -20,9 +21,9 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, s
 /// arguments in the order of tree::flatten, outputs those of what f returns. f must not look at values: there are none
 /// (Error(trace)). Arrays that f captures are constants of the program.
 template <class F>
-auto make_program(F f, std::string name = "") {
+auto make_program(F f, Name name = std::source_location::current()) {
   return [f = std::move(f), name = std::move(name)](const auto&... args) {
-    const std::tuple trees(args...);
+    const std::tuple<std::decay_t<decltype(args)>...> trees(args...);
     static_assert(std::is_invocable_v<const F&, std::decay_t<decltype(args)>...>,
                   "wengert: the function cannot be called with these arguments: count them, and compare their types");
     const auto run = [&](std::span<const Array> leaves) {
@@ -32,7 +33,7 @@ auto make_program(F f, std::string name = "") {
       if constexpr (std::is_convertible_v<Result, Array>) return tree::flatten(Array(std::apply(f, std::move(inputs))));
       else return tree::flatten(std::apply(f, std::move(inputs)));
     };
-    return detail::record_leaves(tree::flatten(trees), run, name.empty() ? "make_program" : "make_program(" + name + ")");
+    return detail::record_leaves(tree::flatten(trees), run, name.label<F>("make_program"));
   };
 }
 

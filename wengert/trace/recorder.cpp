@@ -11,7 +11,7 @@ std::vector<const Type*> types_of(Inputs in) {
 
 }  // namespace
 
-Recorder::Recorder(std::string name) : Interpreter(std::move(name), false) {}
+Recorder::Recorder(Label label) : Interpreter(std::move(label), false) {}
 
 Array Recorder::symbolic(const Type* type, uint32_t variable) {
   return detail::make_traced(tag(), Layout::contiguous_of(type), Array(), variable);
@@ -47,8 +47,8 @@ ProgramPtr Recorder::finish(std::span<const Array> outputs) {
 }
 
 ProgramPtr record(std::span<const Type* const> inputs,
-                  const std::function<std::vector<Array>(std::span<const Array>)>& f, std::string name) {
-  Recorder recorder(std::move(name));
+                  const std::function<std::vector<Array>(std::span<const Array>)>& f, Label label) {
+  Recorder recorder(std::move(label));
   CurrentInterpreter scope(&recorder);
   std::vector<Array> arrays;
   for (const Type* type : inputs) arrays.push_back(recorder.add_input(type));

@@ -9,7 +9,7 @@ namespace wengert {
 
 class Recorder : public Interpreter {
  public:
-  explicit Recorder(std::string name = "");
+  explicit Recorder(Label label = {});
 
   /// A symbolic input.
   Array add_input(const Type* type);
@@ -27,7 +27,7 @@ class Recorder : public Interpreter {
 
 /// Records f applied to symbolic inputs of those types.
 ProgramPtr record(std::span<const Type* const> inputs,
-                  const std::function<std::vector<Array>(std::span<const Array>)>& f, std::string name = "");
+                  const std::function<std::vector<Array>(std::span<const Array>)>& f, Label label = {});
 
 /// The body of a composite for operands of those types.
 /// Its runtime parameters are symbolic.

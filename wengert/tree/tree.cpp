@@ -141,6 +141,7 @@ void ForEach::leaf(Array& x) { f_(path_text(path()), x); }
 
 std::vector<Array> leaves_of(const void* tree, Walk walk) {
   std::vector<Array> leaves;
+  leaves.reserve(8);
   Collect collect(leaves);
   walk(tree, collect);
   return leaves;

@@ -77,8 +77,13 @@ class Collect final : public Visitor {
 class Replace final : public Visitor {
  public:
   explicit Replace(std::span<const Array> leaves) : Visitor(false), leaves_(leaves) {}
+  /// Takes the handles out of `leaves`.
+  explicit Replace(std::vector<Array>& leaves) : Visitor(false), leaves_(leaves), given_(leaves.data()) {}
   void leaf(Array& x) override {
-    if (next_ < leaves_.size()) x = leaves_[next_];
+    if (next_ < leaves_.size()) {
+      if (given_) x = std::move(given_[next_]);
+      else x = leaves_[next_];
+    }
     ++next_;
   }
   /// Throws Error(value, "tree-leaf-count") when the tree had another number of leaves.
@@ -86,6 +91,7 @@ class Replace final : public Visitor {
 
  private:
   std::span<const Array> leaves_;
+  Array* given_ = nullptr;
   size_t next_ = 0;
 };
 
@@ -126,6 +132,12 @@ std::vector<Array> join(Walk walk, const void* a, const void* b);
 
 template <class T>
 void replace(T& tree, std::span<const Array> leaves) {
+  Replace replacement(leaves);
+  visit(tree, replacement);
+  replacement.finish();
+}
+template <class T>
+void replace(T& tree, std::vector<Array>&& leaves) {
   Replace replacement(leaves);
   visit(tree, replacement);
   replacement.finish();
