@@ -446,18 +446,23 @@ TEST(Kernels, observer_sees_every_text_asked_for) {
   EXPECT_EQ(seen, (std::vector<std::string>{texts[0], texts[0], texts[0], texts[1]}));
 }
 
-TEST(Kernels, a_forked_child_finds_kernels_while_the_parent_compiles) {
+TEST(Kernels, a_forked_child_finds_what_a_thread_of_the_parent_is_compiling) {
+  ScopedCompiler chosen(CompilerChoice::plugin);
   find_kernel(scaling_kernel(330));
+  std::atomic<int> latest = 400;
   std::atomic<bool> go = true;
   std::jthread busy([&] {
-    for (int offset = 400; go; ++offset) find_kernel(scaling_kernel(offset));
+    while (go) find_kernel(scaling_kernel(++latest));
   });
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(7));
     const pid_t child = ::fork();
     if (child == 0) {
       ::alarm(60);
-      const bool right = computes_scaling(find_kernel(scaling_kernel(330)), 330);
+      const int offset = latest;
+      const bool right = computes_scaling(find_kernel(scaling_kernel(330)), 330) &&
+                         computes_scaling(find_kernel(scaling_kernel(offset)), offset) &&
+                         computes_scaling(find_kernel(scaling_kernel(-1 - i)), -1 - i);
       ::_exit(right ? 0 : 1);
     }
     int status = -1;

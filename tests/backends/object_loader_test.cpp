@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstring>
 
 #include "tests/backends/kernel_testing.hpp"
 
@@ -26,6 +27,27 @@ TEST(ObjectLoader, loads_objects_of_another_compiler) {
   EXPECT_TRUE(computes_scaling(load_object(object_of(scaling_kernel(5))).kernel, 5));
   EXPECT_TRUE(computes_scaling(
       load_object(object_of(scaling_kernel(6), "-g -O0 -march=native")).kernel, 6));
+}
+
+TEST(ObjectLoader, addresses_may_come_from_a_table) {
+  // Position-independent code takes the address of what others could replace from a table; with
+  // -fno-plt it calls through it, too.
+  const std::string text = kernel_of("void* memset(void*, int, unsigned long);",
+                                     "  ((void**)buffers[0])[0] = (void*)wg_kernel;\n"
+                                     "  ((void**)buffers[0])[1] = (void*)memset;\n"
+                                     "  memset(buffers[1], 7, *(const unsigned long*)buffers[2]);\n"
+                                     "  return 3;");
+  for (const char* flags : {"", "-fno-plt", "-O0", "-O0 -fno-plt"}) {
+    const LoadResult loaded = load_object(object_of(text, flags));
+    ASSERT_NE(loaded.kernel, nullptr) << loaded.problem;
+    void* addresses[2] = {};
+    char bytes[5] = {};
+    unsigned long count = 4;
+    EXPECT_EQ(call(loaded.kernel, {addresses, bytes, &count}), 3);
+    EXPECT_EQ(addresses[0], reinterpret_cast<void*>(loaded.kernel)) << flags;
+    EXPECT_EQ(addresses[1], reinterpret_cast<void*>(&std::memset)) << flags;
+    EXPECT_EQ(std::string(bytes), "\7\7\7\7") << flags;
+  }
 }
 
 TEST(ObjectLoader, code_is_never_writable_and_executable) {

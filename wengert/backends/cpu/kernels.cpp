@@ -34,6 +34,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr std::chrono::seconds system_compiler_limit{60};
+constexpr std::chrono::milliseconds fork_poll{1};
 
 CompilerChoice choice_from_environment() {
   const char* variable = std::getenv("WENGERT_COMPILER");
@@ -74,6 +75,8 @@ class KernelStore {
     KernelKey key;
   };
 
+  class PluginCompile;
+
   KernelStore();
   static void before_fork();
   static void after_fork_in_parent();
@@ -106,6 +109,8 @@ class KernelStore {
   bool expected_missing_ = false;  // the program itself chose to have no compiler
   KernelStatistics statistics_;
   bool warned_ = false;
+  int plugin_compiles_ = 0;  // under way
+  int forks_ = 0;            // under way; none of the above starts meanwhile
 
   std::mutex loading_mutex_;  // of making, once, what follows; held while the plug-in is loaded
   std::unique_ptr<DiskCache> disk_;
@@ -120,14 +125,27 @@ KernelStore::KernelStore() {
   ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
+/// Lets no compile start and waits for those in the plug-in to end, since a child would inherit
+/// whatever locks of LLVM they hold.
 void KernelStore::before_fork() {
-  instance().loading_mutex_.lock();
-  instance().mutex_.lock();
+  KernelStore& store = instance();
+  std::unique_lock lock(store.mutex_);
+  ++store.forks_;
+  while (store.plugin_compiles_ > 0) {
+    lock.unlock();
+    std::this_thread::sleep_for(fork_poll);
+    lock.lock();
+  }
+  lock.unlock();
+  store.loading_mutex_.lock();
+  store.mutex_.lock();
 }
 
 void KernelStore::after_fork_in_parent() {
-  instance().mutex_.unlock();
-  instance().loading_mutex_.unlock();
+  KernelStore& store = instance();
+  --store.forks_;
+  store.mutex_.unlock();
+  store.loading_mutex_.unlock();
 }
 
 /// The threads that were compiling or waiting are not in the child: their promises go, and so does
@@ -138,8 +156,32 @@ void KernelStore::after_fork_in_child() {
                 [](const auto& item) { return item.second.state == Slot::State::compiling; });
   static_cast<void>(store.changed_.release());
   store.changed_ = std::make_unique<std::condition_variable>();
+  store.forks_ = 1;  // another thread's fork is not ours
   after_fork_in_parent();
 }
+
+/// What a compile in the plug-in holds, so that no fork comes between.
+class KernelStore::PluginCompile {
+ public:
+  explicit PluginCompile(KernelStore& store) : store_(store) {
+    std::unique_lock lock(store_.mutex_);
+    while (store_.forks_ > 0) {
+      lock.unlock();
+      std::this_thread::sleep_for(fork_poll);
+      lock.lock();
+    }
+    ++store_.plugin_compiles_;
+  }
+  ~PluginCompile() {
+    std::lock_guard lock(store_.mutex_);
+    --store_.plugin_compiles_;
+  }
+  PluginCompile(const PluginCompile&) = delete;
+  PluginCompile& operator=(const PluginCompile&) = delete;
+
+ private:
+  KernelStore& store_;
+};
 
 void KernelStore::notify_observer(std::string_view text) {
   if (!observed_.load(std::memory_order_acquire)) return;
@@ -368,7 +410,10 @@ wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoic
     return nullptr;
   }
   wengert_compile_result result;
-  loaded.plugin->compile(request.text.data(), request.text.size(), target_cpu(), &result);
+  {
+    const PluginCompile under_way(*this);
+    loaded.plugin->compile(request.text.data(), request.text.size(), target_cpu(), &result);
+  }
   const int32_t status = result.status;
   const CompiledCode code{CodeForm::object, std::string(result.object, result.object_size)};
   const std::string message = result.message;
