@@ -18,6 +18,7 @@
 
 #include "tests/backends/kernel_testing.hpp"
 #include "wengert/array/error.hpp"
+#include "wengert/backends/cpu/compiler.hpp"
 #include "wengert/backends/cpu/disk_cache.hpp"
 #include "wengert/backends/cpu/instruction_set.hpp"
 
@@ -56,6 +57,37 @@ TEST(ChildProcess, reports) {
               int(statistics.missing), wrong, int(clang_is_loaded));
 }
 
+TEST(ChildProcess, forks) {
+  if (std::getenv("WENGERT_TEST_FORKS") == nullptr) return;
+  set_compiler(CompilerChoice::plugin);
+  const auto complaint_of = [](int offset) -> std::string {
+    try {
+      find_kernel(scaling_kernel(offset));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  std::atomic<bool> go = true;
+  std::jthread busy([&] {
+    while (go) complaint_of(1);
+  });
+  for (int i = 0; i < 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(60);
+      std::printf("%s\n", complaint_of(2).c_str());
+      std::fflush(stdout);
+      ::_exit(0);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  go = false;
+}
+
 /// A running child.
 class Child {
  public:
@@ -78,7 +110,7 @@ class Child {
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
     std::string program = fs::read_symlink("/proc/self/exe"),
-                filter = "--gtest_filter=ChildProcess.reports";
+                filter = "--gtest_filter=ChildProcess.*";
     char* arguments[] = {program.data(), filter.data(), nullptr};
     EXPECT_EQ(
         posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, pointers.data()), 0);
@@ -538,6 +570,39 @@ TEST(KernelProcesses, a_stale_plug_in_is_refused_by_name_and_cc_compiles) {
   EXPECT_NE(report.output.find(scratch / "stale.so: its revision is wengert-clang-0"),
             std::string::npos)
       << report.output;
+}
+
+TEST(KernelProcesses, a_fork_waits_for_compiles_in_the_plug_in) {
+  const Scratch scratch;
+  // A plug-in that tells whether it came into the process in the middle of a compile.
+  write_text(scratch / "slow.c", R"(
+    #include <stdint.h>
+    #include <stddef.h>
+    #include <unistd.h>
+    struct result { int32_t status; const char* object; size_t size; const char* message; void* owner; };
+    static volatile int busy;
+    static void compile(const char* text, size_t size, const char* cpu, struct result* result) {
+      result->status = 2; result->object = 0; result->size = 0; result->owner = 0;
+      result->message = busy ? "forked while it compiled" : "forked at rest";
+      busy = 1; usleep(20000); busy = 0;
+    }
+    static void release(struct result* result) {}
+    struct plugin { const char* revision; const char* version; void *compile, *release; };
+    const struct plugin* wengert_compiler_entry(void) {
+      static struct plugin slow = {REVISION, "slow", compile, release};
+      return &slow;
+    })");
+  const std::string revision = "-DREVISION='\"" + std::string(plugin_revision) + "\"' ";
+  ASSERT_EQ(std::system(("cc -w -shared -fPIC " + revision + "-o " + scratch / "slow.so " +
+                         scratch / "slow.c")
+                            .c_str()),
+            0);
+  const ChildReport report = run_child("", {{"WENGERT_CACHE", scratch / "cache"},
+                                            {"WENGERT_PLUGIN", scratch / "slow.so"},
+                                            {"WENGERT_TEST_FORKS", "1"}});
+  EXPECT_EQ(report.exit_status, 0) << report.output;
+  EXPECT_EQ(report.output.find("forked while it compiled"), std::string::npos) << report.output;
+  EXPECT_NE(report.output.find("forked at rest"), std::string::npos) << report.output;
 }
 
 TEST(KernelProcesses, without_any_compiler_one_warning_names_the_cure) {
