@@ -29,7 +29,7 @@ class Recorder : public Interpreter {
 ProgramPtr record(std::span<const Type* const> inputs,
                   const std::function<std::vector<Array>(std::span<const Array>)>& f, Label label = {});
 
-/// The body of a composite for operands of those types.
+/// The body of a composite for operands of those types, which its shape rule must accept: errors name the composite.
 /// Its runtime parameters are symbolic.
 ProgramPtr record_body(const Primitive& composite, std::span<const Type* const> in, const Params& params,
                        int runtime_count);
