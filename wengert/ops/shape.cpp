@@ -30,7 +30,7 @@ const Primitive broadcast_to_primitive{
       for (int i = 0; i < ct.rank(); ++i) {
         if (i < lead || (from[i - lead].value() == 1 && ct.shape()[i].value() != 1)) axes.push_back(i);
       }
-      return axes.empty() ? ct : reshape(sum(ct, axes), from); },
+      return axes.empty() ? ct : reshape(sum(ct, axes, true), from); },
     .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
       Strides strides{};
       const int lead = out.rank() - in[0].rank();
