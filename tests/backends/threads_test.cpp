@@ -272,6 +272,21 @@ TEST_F(ThreadsTest, ALoopAfterAPauseWakesTheWorkers) {
   }
 }
 
+TEST_F(ThreadsTest, ShortLoopsInSuccessionWakeTheWorkers) {
+  // Each alone is too short to wake anybody for; the test ends when a worker has come all the same.
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  auto self = std::this_thread::get_id();
+  std::atomic<bool> helped{false};
+  while (!helped) {
+    parallel_for(16, 1, [&](int64_t, int64_t) {
+      for (std::atomic<int> i{0}; i < 100; ++i) {
+      }
+      if (std::this_thread::get_id() != self) helped = true;
+      return wg_ok;
+    });
+  }
+}
+
 TEST_F(ThreadsTest, TheNumberOfThreadsChangesBetweenLoops) {
   for (int round = 0; round < 50; ++round) {
     int count = 1 + round * 7 % 9;
