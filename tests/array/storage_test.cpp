@@ -397,6 +397,14 @@ TEST_F(StorageTest, TheCapHoldsForSmallBlocks) {
   memory::release(first);
 }
 
+TEST_F(StorageTest, ACapThatTheBlockJustExceedsIsNamed) {
+  if (!pooled) GTEST_SKIP() << "blocks are of the exact size";
+  memory::release(memory::allocate(100));
+  memory::trim();
+  memory::set_cap(memory::statistics().cached + 10 * mib + 100);
+  EXPECT_EQ(error_id([] { memory::release(memory::allocate(10 * mib)); }), "memory-cap");
+}
+
 TEST_F(StorageTest, CachedLargeBlocksMakeRoomForSmallOnes) {
   Storage* large = memory::allocate(30 * mib);
   memory::release(large);

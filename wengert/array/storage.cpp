@@ -245,7 +245,7 @@ void Pool::refuse(int64_t bytes) {
   bool capped = false;
   if (bytes >= 0 && bytes < absurd && most != 0) {
     std::lock_guard guard(mutex_);
-    capped = bytes > budget();
+    capped = bytes + bytes / 4 + 8192 > budget();  // the block is larger by at most this
   }
   std::string message =
       "allocate: " + (bytes < 0 ? std::to_string(bytes) + " B" : readable(bytes)) + " with " +
