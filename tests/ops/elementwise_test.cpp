@@ -1,0 +1,236 @@
+// The functions over the elementwise primitives and the activations: promotion, broadcasting, conventions, and exact
+// derivatives at the points where naive formulas fail. Values and derivatives in general: primitives_test.cpp.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/ops/primitive_testing.hpp"
+#include "wengert/diff/reverse.hpp"
+#include "wengert/ops/activation.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/shape.hpp"
+
+namespace wengert::testing {
+namespace {
+
+constexpr Real inf = std::numeric_limits<Real>::infinity();
+constexpr Real nan = std::numeric_limits<Real>::quiet_NaN();
+
+void expect_values(const Array& x, Dtype dtype, const Values& wanted) {
+  EXPECT_EQ(x.dtype(), dtype);
+  EXPECT_EQ(difference(values_of(x), wanted, x.dtype(), {}), "") << describe(x);
+}
+
+// Promotion, broadcasting, operators ---------------------------------------------------------------------
+
+TEST(Elementwise, PromotesAsTheStandardSays) {
+  const Array i = array({1, 2}), f = array({0.5f, 1.5f}), d = array({0.25, 0.5}), u = array<uint8_t>({1, 2}), b = array({true, false});
+  expect_values(i + f, float32, {1.5, 3.5});
+  expect_values(f + d, float64, {0.75, 2});
+  expect_values(i + u, int32, {2, 4});
+  expect_values(b + i, int32, {2, 2});
+  expect_values(i * 2, int32, {2, 4});
+  expect_values(i * 2.5, float32, {2.5, 5});
+  expect_values(2 * d, float64, {0.5, 1});
+  expect_values(f * 0.1, float32, {0.1f * 0.5f, 0.1f * 1.5f});
+  expect_values(u + 255, uint8, {0, 1});
+  expect_values(i / 2, float32, {0.5, 1});
+  expect_values(i / d, float64, {4, 4});
+  expect_values(exp(i - i), float32, {1, 1});
+  expect_values(floor(i), int32, {1, 2});
+  expect_values(sqrt(b), float32, {1, 0});
+}
+
+TEST(Elementwise, Broadcasts) {
+  const Array column = array({{1.f}, {2.f}}), row = array({10.f, 20.f, 30.f});
+  expect_values(column + row, float32, {11, 21, 31, 12, 22, 32});
+  EXPECT_EQ((column + row).shape(), (Shape{2, 3}));
+  expect_values(where(column > 1, row, 0), float32, {0, 0, 0, 10, 20, 30});
+  expect_values(clamp(row, column * 12, 25), float32, {12, 20, 25, 24, 24, 25});
+  EXPECT_EQ((column * array(std::vector<float>())).shape(), (Shape{2, 0}));
+}
+
+TEST(Elementwise, AssignsToTheHandle) {
+  Array x = array({1.f, 2.f});
+  const Array old = x;
+  x += 1;
+  x *= array({2.f, 3.f});
+  x -= 0.5;
+  x /= 2;
+  expect_values(x, float32, {1.75, 4.25});
+  x %= 1.5;
+  expect_values(x, float32, {0.25, 1.25});
+  expect_values(old, float32, {1, 2});
+}
+
+TEST(Elementwise, Compares) {
+  const Array a = array({1.0, 2.0, static_cast<double>(nan)}), b = array({1, 3, 3});
+  expect_values(a == b, bool_, {1, 0, 0});
+  expect_values(a != b, bool_, {0, 1, 1});
+  expect_values(a < b, bool_, {0, 1, 0});
+  expect_values(a <= b, bool_, {1, 1, 0});
+  expect_values(a > b, bool_, {0, 0, 0});
+  expect_values(a >= b, bool_, {1, 0, 0});
+  expect_values(2 > b, bool_, {1, 0, 0});
+  expect_values(logical_and(a, b > 1), bool_, {0, 1, 1});
+  expect_values(logical_or(a == 1, b == 1), bool_, {1, 0, 0});
+  expect_values(logical_not(b - 1), bool_, {1, 0, 0});
+}
+
+// Conventions --------------------------------------------------------------------------------------------
+
+TEST(Elementwise, DividesDownwardsAsPython) {
+  const Array a = array({7, -7, 7, -7, 5}), b = array({3, 3, -3, -3, 0});
+  expect_values(floor_divide(a, b), int32, {2, -3, -3, 2, 0});
+  expect_values(a % b, int32, {1, 2, -2, -1, 0});
+  const Array x = array({1.0, -1.0, 5.5, 1e300, -5.5, 1.0}), y = array({0.1, 0.1, -2.0, 7.0, static_cast<double>(inf), 0.0});
+  expect_values(floor_divide(x, y), float64, {9, -10, -3, static_cast<double>(1e300) / 7, -1, inf});
+  expect_values(remainder(x, y), float64, {std::fmod(1.0, 0.1), 0.1 - std::fmod(1.0, 0.1), -0.5, std::fmod(1e300, 7.0), inf, nan});
+}
+
+TEST(Elementwise, RaisesToPowers) {
+  const Array x = array({-2.f, 0.f, 3.f});
+  expect_values(power(x, 0), float32, {1, 1, 1});
+  expect_values(power(x, 1), float32, {-2, 0, 3});
+  expect_values(power(x, 2), float32, {4, 0, 9});
+  expect_values(power(x, 3.0), float32, {-8, 0, 27});
+  expect_values(power(x, 4), float32, {16, 0, 81});
+  expect_values(power(x, -1), float32, {-0.5, inf, 1.0f / 3.0f});
+  expect_values(power(x, 5), float32, {-32, 0, 243});
+  expect_values(power(2, array({0, 3, 31, -1})), int32, {1, 8, -2147483648.0L, 0});
+  expect_values(power(array({2, 3}), 2), int32, {4, 9});
+  expect_values(power(array({4, 9}), 0.5), float32, {2, 3});
+}
+
+TEST(Elementwise, ClampsBetweenLimitsThatMayCross) {
+  expect_values(clamp(array({-1, 2, 5}), 0, 3), int32, {0, 2, 3});
+  expect_values(clamp(array({-1.f, 2.f, 5.f}), 3, 1), float32, {1, 1, 1});
+  expect_values(clamp(array({static_cast<float>(nan)}), 0, 1), float32, {nan});
+}
+
+TEST(Elementwise, ConvertsTowardZero) {
+  expect_values(convert(array({-1.7, 1.7, 300.2}), int32), int32, {-1, 1, 300});
+  expect_values(convert(array({0.0, 0.3, static_cast<double>(nan)}), bool_), bool_, {0, 1, 1});
+  expect_values(array({1, 257}).astype(uint8), uint8, {1, 1});
+  EXPECT_FALSE(strengthen(Operand(2).to_array()).type().weak);
+}
+
+// Derivatives --------------------------------------------------------------------------------------------
+
+using Function = std::function<Array(const Array&)>;
+
+/// The derivative by reverse mode of a function of one operand, element by element.
+Function derivative(const Function& f) {
+  return [f](const Array& x) {
+    const bool active = true;
+    const Array ones = contiguous_array(Values(static_cast<size_t>(x.size()), 1), x.dtype(), x.shape());
+    auto result = diff::vjp_through([&](std::span<const Array> in) { return Arrays{f(in[0])}; }, {&x, 1}, {&active, 1});
+    const Array dx = result.depends[0] ? result.pullback({&ones, 1})[0] : Array();
+    return dx.defined() ? dx : contiguous_array(Values(static_cast<size_t>(x.size())), x.dtype(), x.shape());
+  };
+}
+
+/// The value of a function at a point, and its derivatives to third order.
+struct Point {
+  const char* name;
+  Function f;
+  Real x;
+  Values derivatives;
+};
+
+class SpecialPoints : public ::testing::TestWithParam<Point> {};
+
+TEST_P(SpecialPoints, ToThirdOrder) {
+  const Point& point = GetParam();
+  for (Dtype dtype : {float32, float64}) {
+    const Array x = contiguous_array({point.x}, dtype, {1});
+    Function f = point.f;
+    for (size_t order = 0; order < point.derivatives.size(); ++order) {
+      EXPECT_EQ(difference(values_of(f(x)), {point.derivatives[order]}, dtype, {2, dtype == float32 ? 3e-6 : 1e-14}), "")
+          << point.name << " at " << static_cast<double>(point.x) << ", order " << order << ", " << wengert::name(dtype);
+      f = derivative(f);
+    }
+  }
+}
+
+constexpr Real phi0 = 0.39894228040143267794L;   // 1 / sqrt(2 pi)
+const Real log2 = std::log(2.0L);
+
+const Point points[] = {
+    {"tanh", [](const Array& x) { return tanh(x); }, 0, {0, 1, 0, -2}},
+    {"tanh", [](const Array& x) { return tanh(x); }, 100, {1, 0, 0, 0}},
+    {"tanh", [](const Array& x) { return tanh(x); }, -800, {-1, 0, 0, 0}},
+    {"tanh", [](const Array& x) { return tanh(x); }, inf, {1, 0, 0, 0}},
+    {"sigmoid", [](const Array& x) { return sigmoid(x); }, 0, {0.5, 0.25, 0, -0.125}},
+    {"sigmoid", [](const Array& x) { return sigmoid(x); }, -1000, {0, 0, 0, 0}},
+    {"sigmoid", [](const Array& x) { return sigmoid(x); }, inf, {1, 0, 0, 0}},
+    {"exp", [](const Array& x) { return exp(x); }, -inf, {0, 0, 0, 0}},
+    {"exp", [](const Array& x) { return exp(x); }, 1000, {inf, inf, inf, inf}},
+    {"expm1", [](const Array& x) { return expm1(x); }, -inf, {-1, 0, 0, 0}},
+    {"log", [](const Array& x) { return log(x); }, 0, {-inf, inf, -inf, inf}},
+    {"log", [](const Array& x) { return log(x); }, inf, {inf, 0, 0, 0}},
+    {"log1p", [](const Array& x) { return log1p(x); }, 0, {0, 1, -1, 2}},
+    {"sqrt", [](const Array& x) { return sqrt(x); }, 0, {0, inf, -inf, inf}},
+    {"sqrt", [](const Array& x) { return sqrt(x); }, 4, {2, 0.25, -1.0L / 32, 3.0L / 256}},
+    {"sqrt", [](const Array& x) { return sqrt(x); }, inf, {inf, 0, 0, 0}},
+    {"rsqrt", [](const Array& x) { return rsqrt(x); }, 4, {0.5, -1.0L / 16, 3.0L / 128, -15.0L / 1024}},
+    {"rsqrt", [](const Array& x) { return rsqrt(x); }, inf, {0, 0, 0, 0}},
+    {"reciprocal", [](const Array& x) { return reciprocal(x); }, 2, {0.5, -0.25, 0.25, -0.375}},
+    {"reciprocal", [](const Array& x) { return reciprocal(x); }, -inf, {0, 0, 0, 0}},
+    {"erf", [](const Array& x) { return erf(x); }, 0, {0, 2 * std::sqrt(2.0L) * phi0, 0, -4 * std::sqrt(2.0L) * phi0}},
+    {"erf", [](const Array& x) { return erf(x); }, -inf, {-1, 0, 0, 0}},
+    {"erf", [](const Array& x) { return erf(x); }, 1e30L, {1, 0, 0, 0}},
+    {"abs", [](const Array& x) { return abs(x); }, 0, {0, 0, 0, 0}},
+    {"abs", [](const Array& x) { return abs(x); }, -inf, {inf, -1, 0, 0}},
+    {"square", [](const Array& x) { return square(x); }, 0, {0, 0, 2, 0}},
+    {"sign", [](const Array& x) { return sign(x); }, 0, {0, 0}},
+    {"floor", [](const Array& x) { return floor(x); }, 1, {1, 0}},
+    {"x^0", [](const Array& x) { return power(x, array(0.0f)); }, 0, {1, 0, 0, 0}},
+    {"x^1", [](const Array& x) { return power(x, array(1.0f)); }, 0, {0, 1, 0, 0}},
+    {"x^2", [](const Array& x) { return power(x, array(2.0f)); }, 0, {0, 0, 2, 0}},
+    {"x^2", [](const Array& x) { return power(x, array(2.0f)); }, -3, {9, -6, 2, 0}},
+    {"x^3", [](const Array& x) { return power(x, 3); }, 0, {0, 0, 0, 6}},
+    {"x^3", [](const Array& x) { return power(x, array(3.0f)); }, -1, {-1, 3, -6, 6}},
+    {"x^1.5", [](const Array& x) { return power(x, array(1.5f)); }, 0, {0, 0, inf, -inf}},
+    {"2^x", [](const Array& x) { return power(2, x); }, 1, {2, 2 * log2, 2 * log2 * log2, 2 * log2 * log2 * log2}},
+    {"0^x", [](const Array& x) { return power(0, x); }, 2, {0, 0, 0, 0}},
+    {"0^x", [](const Array& x) { return power(0, x); }, -1, {inf, 0, 0, 0}},
+    {"inf^x", [](const Array& x) { return power(std::numeric_limits<double>::infinity(), x); }, -1, {0, 0, 0, 0}},
+    {"max(x, 0)", [](const Array& x) { return maximum(x, 0); }, 0, {0, 0.5, 0, 0}},
+    {"min(x, x)", [](const Array& x) { return minimum(x, x); }, 3, {3, 1, 0, 0}},
+    {"max(x, NaN)", [](const Array& x) { return maximum(x, static_cast<double>(nan)); }, 3, {nan}},
+    {"clamp at low", [](const Array& x) { return clamp(x, 1, 2); }, 1, {1, 1, 0, 0}},
+    {"clamp at high", [](const Array& x) { return clamp(x, 1, 2); }, 2, {2, 1, 0, 0}},
+    {"clamp below", [](const Array& x) { return clamp(x, 1, 2); }, 0, {1, 0, 0, 0}},
+    {"clamp's low", [](const Array& x) { return clamp(0, x, 2); }, 1, {1, 1, 0, 0}},
+    {"clamp's high", [](const Array& x) { return clamp(5, 0, x); }, 1, {1, 1, 0, 0}},
+    {"x % 2", [](const Array& x) { return x % 2; }, 2.5, {0.5, 1, 0, 0}},
+    {"2.5 % x", [](const Array& x) { return 2.5 % x; }, 1, {0.5, -2, 0, 0}},
+    {"where", [](const Array& x) { return where(x > 0, x * x, -x); }, -2, {2, -1, 0, 0}},
+    {"relu", [](const Array& x) { return relu(x); }, 0, {0, 0, 0, 0}},
+    {"relu", [](const Array& x) { return relu(x); }, inf, {inf, 1, 0, 0}},
+    {"relu6", [](const Array& x) { return relu6(x); }, 6, {6, 0, 0, 0}},
+    {"relu6", [](const Array& x) { return relu6(x); }, 3, {3, 1, 0, 0}},
+    {"leaky_relu", [](const Array& x) { return leaky_relu(x, 0.25); }, 0, {0, 0.25, 0, 0}},
+    {"leaky_relu", [](const Array& x) { return leaky_relu(x, 0.25); }, -inf, {-inf, 0.25, 0, 0}},
+    {"elu", [](const Array& x) { return elu(x); }, 0, {0, 1, 1, 1}},
+    {"elu", [](const Array& x) { return elu(x, 2.0); }, -inf, {-2, 0, 0, 0}},
+    {"elu", [](const Array& x) { return elu(x); }, 1000, {1000, 1, 0, 0}},
+    {"gelu", [](const Array& x) { return gelu(x); }, 0, {0, 0.5, 2 * phi0, 0}},
+    {"gelu", [](const Array& x) { return gelu(x); }, 100, {100, 1, 0, 0}},
+    {"gelu", [](const Array& x) { return gelu(x); }, -inf, {0, 0, 0, 0}},
+    {"gelu", [](const Array& x) { return gelu(x); }, inf, {inf, 1, 0, 0}},
+    {"gelu by tanh", [](const Array& x) { return gelu(x, true); }, 0, {0, 0.5, 2 * phi0, 0}},
+    {"gelu by tanh", [](const Array& x) { return gelu(x, true); }, -inf, {0, 0, 0, 0}},
+    {"silu", [](const Array& x) { return silu(x); }, 0, {0, 0.5, 0.5, 0}},
+    {"silu", [](const Array& x) { return silu(x); }, -inf, {0, 0, 0, 0}},
+    {"silu", [](const Array& x) { return silu(x); }, 0x1p66L, {0x1p66L, 1, 0, 0}},
+    {"softplus", [](const Array& x) { return softplus(x); }, 0, {log2, 0.5, 0.25, 0}},
+    {"softplus", [](const Array& x) { return softplus(x); }, -1000, {0, 0, 0, 0}},
+    {"softplus", [](const Array& x) { return softplus(x); }, inf, {inf, 1, 0, 0}},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, SpecialPoints, ::testing::ValuesIn(points));
+
+}  // namespace
+}  // namespace wengert::testing
