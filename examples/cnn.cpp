@@ -48,7 +48,7 @@ double examine(const Net& net, const wg::data::Dataset& test, wg::train::Report&
 }
 
 int main(int argc, char** argv) {
-  const int epochs = argc > 1 ? std::atoi(argv[1]) : 3;
+  const int epochs = argc > 1 ? std::atoi(argv[1]) : 8;
   const std::string folder = argc > 3 ? argv[3] : "out/fashion-mnist";
   std::filesystem::create_directories(folder);
   std::filesystem::remove(folder + "/metrics.jsonl");
