@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   // The logits come back beside the loss, so that the accuracy costs nothing more.
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y, const wg::Array& key) {
     const wg::Array logits = wg::nn::apply(n, x, {.training = true, .key = key}).first;
-    return std::pair{wg::nn::cross_entropy(logits, y), logits};
+    return std::pair{wg::nn::softmax_cross_entropy(logits, y), logits};
   };
 
   wg::train::Report report;

@@ -35,7 +35,9 @@ int main(int argc, char** argv) {
   auto net = wg::nn::init(Net{}, wg::random::key(0));
   const auto adam = wg::optim::adam(1e-3);
   auto state = adam.init(net);
-  const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y) { return wg::nn::cross_entropy(n(x), y); };
+  const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y) {
+    return wg::nn::softmax_cross_entropy(n(x), y);
+  };
 
   for (int epoch = 1; epoch <= epochs; ++epoch) {
     const auto batches = data.train.shuffle(epoch).batches(128, true);

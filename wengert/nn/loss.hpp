@@ -1,14 +1,13 @@
 // Losses and scores of models.
 #pragma once
 
-#include "wengert/ops/operand.hpp"
+#include "wengert/ops/normalize.hpp"
 
 namespace wengert::nn {
 
-/// Mean over the batch of -log softmax(logits)[label]. logits: [N, classes], labels: int32 or int64 [N].
-/// Errors: shape (ranks, lengths), dtype (labels not integers).
-Array cross_entropy(const Operand& logits, const Operand& labels);
-/// Mean of the squared differences.
+/// One name for one function: see ops/normalize.hpp.
+using wengert::softmax_cross_entropy;
+/// Mean of the squared differences over all elements; 0 over no elements. The operands broadcast. Errors: shape.
 Array mse(const Operand& prediction, const Operand& target);
 /// The number of the largest logit of every row; concrete values.
 std::vector<int64_t> predicted_classes(const Array& logits);
