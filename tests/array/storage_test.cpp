@@ -406,6 +406,7 @@ TEST_F(StorageTest, ACapThatTheBlockJustExceedsIsNamed) {
 }
 
 TEST_F(StorageTest, CachedLargeBlocksMakeRoomForSmallOnes) {
+  if (!pooled) GTEST_SKIP();
   Storage* large = memory::allocate(30 * mib);
   memory::release(large);
   memory::set_cap(memory::statistics().cached + 2 * mib);
