@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert {

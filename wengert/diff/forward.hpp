@@ -2,10 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
-#include "wengert/trace/bind.hpp"
+#include "wengert/array/array.hpp"
+#include "wengert/trace/label.hpp"
 
 namespace wengert::diff {
 
