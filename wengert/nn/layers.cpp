@@ -1,8 +1,12 @@
 #include "wengert/nn/layers.hpp"
 
+#include <algorithm>
+
 #include "wengert/ops/common.hpp"
+#include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/normalize.hpp"
 #include "wengert/ops/product.hpp"
 #include "wengert/ops/shape.hpp"
 
@@ -13,6 +17,19 @@ std::optional<Pair> stride_or_size(const Pair& stride) {
   return stride[0] == 0 ? std::nullopt : std::optional<Pair>(stride);
 }
 
+/// Layers begin without parameters; one that is called before nn::init says so.
+const Array& initialized(const Array& parameter, const char* layer, const char* name) {
+  if (!parameter.defined()) {
+    fail(ErrorKind::state, "nn-init", layer, std::string("no ") + name,
+         "a layer with parameters; call net = nn::init(net, key) first");
+  }
+  return parameter;
+}
+/// The same for a parameter that the layer may be without.
+Array optional(bool wanted, const Array& parameter, const char* layer, const char* name) {
+  return wanted ? initialized(parameter, layer, name) : Array();
+}
+
 }  // namespace
 
 void Linear::initialize(const Array& key) {
@@ -20,9 +37,10 @@ void Linear::initialize(const Array& key) {
   if (with_bias) bias = zeros({out});
 }
 
-Array Linear::operator()(const Array& x) const {
-  const Array y = matmul(x, weight);
-  return with_bias ? y + bias : y;
+Array Linear::operator()(const Operand& x) const {
+  const CallScope scope(x);
+  const Array y = matmul(x, initialized(weight, "Linear", "weight"));
+  return with_bias ? y + initialized(bias, "Linear", "bias") : y;
 }
 
 void Conv2d::initialize(const Array& key) {
@@ -31,23 +49,83 @@ void Conv2d::initialize(const Array& key) {
   if (with_bias) bias = zeros({out});
 }
 
-Array Conv2d::operator()(const Array& x) const {
-  const Array y = conv2d(x, weight, {stride, padding, dilation}, groups);
-  return with_bias ? y + reshape(bias, {out, 1, 1}) : y;
+Array Conv2d::operator()(const Operand& x) const {
+  const CallScope scope(x);
+  const Array y = conv2d(x, initialized(weight, "Conv2d", "weight"), {stride, padding, dilation}, groups);
+  return with_bias ? y + reshape(initialized(bias, "Conv2d", "bias"), {out, 1, 1}) : y;
 }
 
-Array MaxPool2d::operator()(const Array& x) const { return max_pool2d(x, size, stride_or_size(stride), padding); }
-Array AvgPool2d::operator()(const Array& x) const { return avg_pool2d(x, size, stride_or_size(stride), padding); }
+Array MaxPool2d::operator()(const Operand& x) const { return max_pool2d(x, size, stride_or_size(stride), padding); }
+Array AvgPool2d::operator()(const Operand& x) const { return avg_pool2d(x, size, stride_or_size(stride), padding); }
 
-Array Dropout::operator()(const Array& x, Context& context) const {
-  if (!context.training() || rate == 0) return x;
+Array Dropout::operator()(const Operand& x, Context& context) const {
+  const CallScope scope(x);
   if (!(rate >= 0 && rate < 1)) {
     fail(ErrorKind::value, "dropout-rate", "Dropout", "rate " + std::to_string(rate), "a rate from 0 to below 1");
   }
+  if (!context.training() || rate == 0) return x.to_array();
   const Array keep = random::bernoulli(context.next_key("Dropout"), 1 - rate, x.shape());
-  return where(keep, x * (1 / (1 - rate)), 0);
+  return where(keep, x.to_array() * (1 / (1 - rate)), 0);
 }
 
-Array Flatten::operator()(const Array& x) const { return reshape(x, {x.dim(0), -1}); }
+void BatchNorm::initialize(const Array&) {
+  if (with_weight) weight = ones({channels});
+  if (with_bias) bias = zeros({channels});
+  mean.value = zeros({channels});
+  variance.value = ones({channels});
+}
+
+Array BatchNorm::operator()(const Operand& input, Context& context) const {
+  const CallScope scope(input);
+  const Array x = input.to_array();
+  if (x.rank() < 2 || x.dim(1).value() != channels) {
+    fail(ErrorKind::shape, "batch-norm-channels", "BatchNorm", describe(x), "[N, " + std::to_string(channels) + ", ...]");
+  }
+  const Array w = optional(with_weight, weight, "BatchNorm", "weight");
+  const Array b = optional(with_bias, bias, "BatchNorm", "bias");
+  const Array& running_mean = initialized(context.value(mean), "BatchNorm", "mean");
+  const Array& running_variance = initialized(context.value(variance), "BatchNorm", "variance");
+  if (!context.training()) return batch_norm_inference(x, running_mean, running_variance, w, b, eps);
+  const int64_t count = x.size() / std::max<int64_t>(channels, 1);
+  if (count < 2 && channels > 0) {
+    fail(ErrorKind::shape, "batch-norm-count", "BatchNorm", describe(x) + " in training",
+         "at least two values for each channel; use a larger batch");
+  }
+  const auto [y, batch_mean, batch_variance] = batch_norm(x, w, b, eps);
+  const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
+  const auto moved = [&](const Array& running, const Array& batch, double factor) {
+    return running * (1 - momentum) + convert(stop_gradient(batch), running.dtype()) * (momentum * factor);
+  };
+  context.update(mean, moved(running_mean, batch_mean, 1));
+  context.update(variance, moved(running_variance, batch_variance, unbiased));
+  return y;
+}
+
+void LayerNorm::initialize(const Array&) {
+  if (with_weight) weight = ones(shape);
+  if (with_bias) bias = zeros(shape);
+}
+
+Array LayerNorm::operator()(const Operand& input) const {
+  const CallScope scope(input);
+  const Array x = input.to_array();
+  const int leading = x.rank() - shape.rank();
+  if (shape.rank() == 0 || leading < 0 || !(x.shape().last(shape.rank()) == shape)) {
+    fail(ErrorKind::shape, "layer-norm-shape", "LayerNorm", describe(x), "last axes " + to_string(shape));
+  }
+  const Array w = optional(with_weight, weight, "LayerNorm", "weight");
+  const Array b = optional(with_bias, bias, "LayerNorm", "bias");
+  if (shape.rank() == 1) return layer_norm(x, w, b, eps);
+  const Shape flat{shape.size()};   // the primitive takes one axis
+  const auto flattened = [&](const Array& a) { return a.defined() ? reshape(a, flat) : a; };
+  const Array rows = reshape(x, x.shape().first(leading) + flat);
+  return reshape(layer_norm(rows, flattened(w), flattened(b), eps), x.shape());
+}
+
+Array Flatten::operator()(const Operand& input) const {
+  const CallScope scope(input);
+  const Array x = input.to_array();
+  return reshape(x, {x.dim(0), x.shape().last(x.rank() - 1).size()});
+}
 
 }  // namespace wengert::nn

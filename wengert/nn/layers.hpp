@@ -17,7 +17,7 @@ struct Linear {
   Array weight = {}, bias = {};
 
   void initialize(const Array& key);
-  Array operator()(const Array& x) const;
+  Array operator()(const Operand& x) const;
 };
 
 /// Convolution of images [N, in, H, W] with weight [out, in/groups, I, J], and bias [out]. See conv2d.
@@ -30,33 +30,61 @@ struct Conv2d {
   Array weight = {}, bias = {};
 
   void initialize(const Array& key);
-  Array operator()(const Array& x) const;
+  Array operator()(const Operand& x) const;
 };
 
 /// Largest element of every window; a stride of 0 is the size.
 struct MaxPool2d {
   Pair size = {2, 2};
   Pair stride = {0, 0}, padding = {0, 0};
-  Array operator()(const Array& x) const;
+  Array operator()(const Operand& x) const;
 };
 
 /// Mean of every window; a stride of 0 is the size.
 struct AvgPool2d {
   Pair size = {2, 2};
   Pair stride = {0, 0}, padding = {0, 0};
-  Array operator()(const Array& x) const;
+  Array operator()(const Operand& x) const;
 };
 
 /// Sets elements to 0 with probability `rate` in training and scales the others by 1 / (1 - rate).
 /// Srivastava et al., JMLR 2014.
 struct Dropout {
   double rate = 0.5;
-  Array operator()(const Array& x, Context& context) const;
+  Array operator()(const Operand& x, Context& context) const;
+};
+
+/// (x - mean) / sqrt(variance + eps) * weight + bias, channel by channel. x: [N, channels, ...]; weight, bias, mean and
+/// variance: [channels]. In training, mean and variance are those of the batch, and the buffers move towards them:
+/// mean = (1 - momentum) mean + momentum batch mean, and so the variance, from its unbiased estimate. Otherwise they
+/// are the buffers. Ioffe, Szegedy, ICML 2015. Errors: shape (not [N, channels, ...]; in training, fewer than two
+/// values for each channel).
+struct BatchNorm {
+  int64_t channels = 0;
+  double momentum = 0.1, eps = 1e-5;
+  bool with_weight = true, with_bias = true;
+  Array weight = {}, bias = {};
+  Buffer mean = {}, variance = {};
+
+  void initialize(const Array& key);
+  Array operator()(const Operand& x, Context& context) const;
+};
+
+/// (x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance over the last axes together.
+/// x: [..., shape]; weight, bias: [shape]. Ba, Kiros, Hinton, arXiv 1607.06450. Errors: shape (other last axes).
+struct LayerNorm {
+  Shape shape = {};
+  double eps = 1e-5;
+  bool with_weight = true, with_bias = true;
+  Array weight = {}, bias = {};
+
+  void initialize(const Array& key);
+  Array operator()(const Operand& x) const;
 };
 
 /// All axes but the first as one: [N, C, H, W] to [N, C*H*W], row-major.
 struct Flatten {
-  Array operator()(const Array& x) const;
+  Array operator()(const Operand& x) const;
 };
 
 }  // namespace wengert::nn

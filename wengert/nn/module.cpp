@@ -1,6 +1,7 @@
 #include "wengert/nn/module.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "wengert/ops/common.hpp"
 
@@ -11,6 +12,71 @@ std::string padded(std::string text, size_t width, bool right = false) {
   const std::string space(text.size() < width ? width - text.size() : 0, ' ');
   return right ? space + text : text + space;
 }
+
+/// One line of a summary for each layer: an aggregate that holds arrays, or holds no other aggregate.
+class LayerTable final : public tree::detail::Visitor {
+ public:
+  LayerTable() : Visitor(true) {}
+
+  void open(std::string_view kind, size_t) override {
+    const bool container = kind == "[" || kind == "{" || kind == "(" || kind == "optional";
+    if (open_.empty() || !(container || in_buffer())) {
+      if (!open_.empty()) layers_[open_.back()].holds_layers = true;
+      layers_.push_back({tree::detail::path_text(path()), std::string(kind), path().size()});
+      open_.push_back(layers_.size() - 1);
+    } else {
+      open_.push_back(open_.back());
+    }
+  }
+  void close() override { open_.pop_back(); }
+
+  void leaf(Array& x) override {
+    if (open_.empty()) layers_.push_back({"", "Array", 0});
+    Layer& layer = layers_[open_.empty() ? layers_.size() - 1 : open_.back()];
+    const std::span steps = std::span(path()).subspan(layer.depth);
+    const size_t named = steps.size() - (in_buffer() && steps.size() > 1);   // `mean`, not `mean.value`
+    const std::string name = tree::detail::path_text(steps.first(named));
+    layer.arrays += (layer.arrays.empty() ? "" : ", ") + name + (name.empty() ? "" : " ") + describe(x) +
+                    (in_buffer() ? " (buffer)" : "");
+    if (!x.defined()) return;
+    layer.elements += x.size();
+    layer.bytes += x.nbytes();
+    elements_[in_buffer()] += x.size();
+    bytes_[in_buffer()] += x.nbytes();
+  }
+
+  std::string text() const {
+    std::vector<std::array<std::string, 5>> rows{{"layer", "kind", "arrays", "elements", "bytes"}};
+    for (const Layer& l : layers_) {
+      if (l.holds_layers && l.arrays.empty()) continue;
+      rows.push_back({l.path, l.kind, l.arrays, std::to_string(l.elements), std::to_string(l.bytes)});
+    }
+    std::array<size_t, 5> widths{};
+    for (const auto& row : rows) {
+      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    std::string text;
+    for (const auto& row : rows) {
+      for (size_t i = 0; i < row.size(); ++i) text += (i ? "  " : "") + padded(row[i], widths[i], i >= 3);
+      text += "\n";
+    }
+    text += std::to_string(elements_[0]) + " parameters, " + std::to_string(bytes_[0]) + " bytes";
+    if (elements_[1] == 0) return text + "\n";
+    return text + "; " + std::to_string(elements_[1]) + " in buffers, " + std::to_string(bytes_[1]) + " bytes\n";
+  }
+
+ private:
+  struct Layer {
+    std::string path, kind;
+    size_t depth;   // of its path
+    bool holds_layers = false;
+    std::string arrays = {};
+    int64_t elements = 0, bytes = 0;
+  };
+  std::vector<Layer> layers_;
+  std::vector<size_t> open_;                            // the layer of every open node
+  std::array<int64_t, 2> elements_{}, bytes_{};         // of parameters; of buffers
+};
 
 }  // namespace
 
@@ -39,23 +105,10 @@ std::vector<Array> updated_leaves(const std::vector<Array*>& places, const Conte
   return leaves;
 }
 
-std::string summary_of(const std::vector<std::string>& paths, const std::vector<Array>& leaves,
-                       const std::vector<bool>& trainable) {
-  size_t width = 10;
-  for (const std::string& path : paths) width = std::max(width, path.size() + 2);
-  std::string text;
-  int64_t count[2] = {0, 0}, bytes[2] = {0, 0};
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    const bool defined = leaves[i].defined();
-    const int64_t size = defined ? leaves[i].size() : 0;
-    text += padded(paths[i], width) + padded(describe(leaves[i]), 20) + padded(std::to_string(size), 12, true) +
-            (trainable[i] ? "" : "  buffer") + "\n";
-    count[trainable[i]] += size;
-    bytes[trainable[i]] += defined ? leaves[i].nbytes() : 0;
-  }
-  text += std::to_string(count[1]) + " parameters, " + std::to_string(bytes[1]) + " bytes";
-  if (count[0] > 0) text += "; " + std::to_string(count[0]) + " in buffers, " + std::to_string(bytes[0]) + " bytes";
-  return text + "\n";
+std::string summary_of(tree::detail::Walk walk, const void* net) {
+  LayerTable table;
+  walk(net, table);
+  return table.text();
 }
 
 }  // namespace detail

@@ -29,6 +29,11 @@ class Context {
   bool training() const { return mode_.training; }
   /// A fresh key. Throws Error(value, "nn-key") naming the layer when the mode has none.
   Array next_key(const char* layer);
+  /// The value of a buffer: a layer that is called twice in one apply() goes on from its first call.
+  const Array& value(const Buffer& buffer) const {
+    const auto it = updates_.find(&buffer.value);
+    return it == updates_.end() ? buffer.value : it->second;
+  }
   /// Notes the new value of a buffer of the model that apply() runs.
   void update(const Buffer& buffer, Array value) { updates_[&buffer.value] = std::move(value); }
   const std::map<const Array*, Array>& updates() const { return updates_; }
@@ -106,12 +111,13 @@ template <class... Layers>
 struct Sequential {
   std::tuple<Layers...> layers;
 
-  Array operator()(const Array& x, Context& context) const {
-    Array y = x;
+  Array operator()(const Operand& x, Context& context) const {
+    const CallScope scope(x);
+    Array y = x.to_array();
     std::apply([&](const auto&... layer) { ((y = call(layer, y, context)), ...); }, layers);
     return y;
   }
-  Array operator()(const Array& x) const {
+  Array operator()(const Operand& x) const {
     Context context{Mode{}};
     return (*this)(x, context);
   }
@@ -119,17 +125,13 @@ struct Sequential {
 template <class... Layers>
 auto sequential(Layers... layers) { return Sequential<Layers...>{{std::move(layers)...}}; }
 
-/// A table of leaves: path, type, elements and bytes, and the sums, with parameters and buffers apart.
-template <class Net>
-std::string summary(const Net& net);
-
 namespace detail {
-std::string summary_of(const std::vector<std::string>& paths, const std::vector<Array>& leaves, const std::vector<bool>& trainable);
+std::string summary_of(tree::detail::Walk walk, const void* net);
 }
+/// A table of the layers: path, kind, arrays with their types, elements and bytes; and the sums, with parameters and
+/// buffers apart.
 template <class Net>
-std::string summary(const Net& net) {
-  return detail::summary_of(tree::paths(net), tree::flatten(net), tree::trainable(net));
-}
+std::string summary(const Net& net) { return detail::summary_of(&tree::detail::walk<Net>, &net); }
 
 }  // namespace wengert::nn
 

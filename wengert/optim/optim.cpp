@@ -1,7 +1,9 @@
 #include "wengert/optim/optim.hpp"
 
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/create.hpp"
@@ -27,6 +29,17 @@ Array number(const Array& x, Dtype dtype) { return convert(x, dtype); }
 
 const Primitive sgd_leaf_primitive{
     .name = "sgd_leaf",
+    .doc = "One parameter's step of stochastic gradient descent: the new parameter.",
+    .operands = {"parameter", "gradient", "rate", "decay"},
+    .infer = [](const Avals& in) { return infer_leaf_update(in, 1, 2); },
+    .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
+      const Dtype dtype = in[0].dtype();
+      return in[0] - number(in[2], dtype) * (in[1] + number(in[3], dtype) * in[0]); },
+    .samples = {{{{{2, 3}, {2, 3}, {}, {}}}}},
+};
+
+const Primitive momentum_leaf_primitive{
+    .name = "momentum_leaf",
     .doc = "One parameter's step of stochastic gradient descent with momentum: new parameter and velocity.",
     .operands = {"parameter", "velocity", "gradient", "rate", "momentum", "decay", "nesterov"},
     .infer = [](const Avals& in) { return infer_leaf_update(in, 2, 3); },
@@ -64,6 +77,19 @@ Array rank0(double value) { return wengert::detail::scalar(value, float32, false
 /// Steps whose leaves have a gradient; the others stay as they are.
 bool is_updated(const Array& parameter, const Array& gradient) {
   return parameter.defined() && gradient.defined() && is_inexact(parameter.dtype());
+}
+
+/// Throws unless there are as many leaves of `what` as parameters.
+void want_leaves(const char* optimizer, size_t parameters, size_t leaves, const char* what) {
+  if (parameters == leaves) return;
+  fail(ErrorKind::value, "optimizer-tree", optimizer,
+       std::to_string(parameters) + " parameters, " + std::to_string(leaves) + " leaves of the " + what,
+       "trees of one structure");
+}
+void want_moment(const char* optimizer, const std::string& path, const Array& moment) {
+  if (moment.defined()) return;
+  fail(ErrorKind::state, "optimizer-state", optimizer, "a gradient but no state for '" + path + "'",
+       "the state that init() makes for these parameters");
 }
 
 bool decays(const Mask& mask, const std::string& path, const Array& leaf) { return !mask || mask(path, leaf); }
@@ -117,16 +143,22 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
                       const std::vector<Array>& g, const Array& step) const {
   const Array rate = rate_(step), momentum = rank0(options_.momentum), none = rank0(0), decay = rank0(options_.decay);
   const Array nesterov = array(options_.nesterov);
+  want_leaves("sgd", p.size(), g.size(), "gradient");
+  want_leaves("sgd", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
     if (!is_updated(p[i], g[i])) continue;
-    const bool keep = v[i].defined();
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
-    std::vector<Array> in{p[i], keep ? v[i] : detail::zero_moment(p[i]), g[i], rate, momentum, leaf_decay, nesterov};
-    p[i] = v[i] = Array();
+    if (options_.momentum == 0) {
+      const std::array in{std::exchange(p[i], Array()), g[i], rate, leaf_decay};
+      bind_donating(sgd_leaf_primitive, in, 1, {}, {}, {&p[i], 1});
+      continue;
+    }
+    want_moment("sgd", paths[i], v[i]);
+    const std::array in{std::exchange(p[i], Array()), std::exchange(v[i], Array()), g[i], rate, momentum, leaf_decay, nesterov};
     Array out[2];
-    bind_donating(sgd_leaf_primitive, in, 3, {}, {}, out);
-    p[i] = out[0];
-    if (keep) v[i] = out[1];
+    bind_donating(momentum_leaf_primitive, in, 3, {}, {}, out);
+    p[i] = std::move(out[0]);
+    v[i] = std::move(out[1]);
   }
 }
 
@@ -136,8 +168,13 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
   const Array count = convert(step + 1, float32);
   const Array correction1 = 1 - power(beta1, count), correction2 = 1 - power(beta2, count);
   const Array epsilon = rank0(options_.epsilon), decay = rank0(options_.decay), none = rank0(0);
+  want_leaves("adam", p.size(), g.size(), "gradient");
+  want_leaves("adam", p.size(), m.size(), "state");
+  want_leaves("adam", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
     if (!is_updated(p[i], g[i])) continue;
+    want_moment("adam", paths[i], m[i]);
+    want_moment("adam", paths[i], v[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
     std::vector<Array> in{p[i], m[i], v[i], g[i], rate, beta1, beta2, correction1, correction2, epsilon, leaf_decay};
     p[i] = m[i] = v[i] = Array();

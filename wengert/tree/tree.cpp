@@ -4,12 +4,6 @@
 
 namespace wengert::tree {
 namespace detail {
-namespace {
-
-uint64_t hash_combine(uint64_t seed, uint64_t value) {
-  const uint64_t h = (seed ^ value) * 0x9e3779b97f4a7c15u;
-  return h ^ (h >> 29);
-}
 
 std::string path_text(std::span<const Step> steps) {
   std::string text;
@@ -19,6 +13,13 @@ std::string path_text(std::span<const Step> steps) {
     else if (!s.name.empty()) text += (text.empty() ? "" : ".") + std::string(s.name);
   }
   return text;
+}
+
+namespace {
+
+uint64_t hash_combine(uint64_t seed, uint64_t value) {
+  const uint64_t h = (seed ^ value) * 0x9e3779b97f4a7c15u;
+  return h ^ (h >> 29);
 }
 
 std::string name_text(const Step& s) {

@@ -56,6 +56,9 @@ std::string to_string(const Structure& structure);
 
 namespace detail {
 
+/// As paths are written: `layers[3].bias`.
+std::string path_text(std::span<const Step> steps);
+
 class Count final : public Visitor {
  public:
   Count() : Visitor(false) {}
