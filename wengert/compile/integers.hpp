@@ -80,6 +80,13 @@ inline uint32_t random_bits(uint32_t key0, uint32_t key1, uint64_t i) {
   return c[i & 3];
 }
 
+/// A round function of that permutation: the finalizer of MurmurHash3 (A. Appleby).
+inline uint32_t mix(uint32_t h) {
+  h = (h ^ (h >> 16)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+  return h ^ (h >> 16);
+}
+
 /// Element `i` of a permutation of 0 .. n-1: see wg_permute in the prelude.
 inline int64_t permuted_index(uint32_t key0, uint32_t key1, int64_t i, int64_t n) {
   const auto length = static_cast<uint64_t>(n);
@@ -88,12 +95,10 @@ inline int64_t permuted_index(uint32_t key0, uint32_t key1, int64_t i, int64_t n
   const uint32_t mask = 0xffffffffu >> (32 - bits);
   auto x = static_cast<uint64_t>(i);
   do {
+    if (x < 2) x ^= mix(key0 ^ mix(key1)) & 1;   // the rounds alone make even permutations only
     uint32_t half[2] = {static_cast<uint32_t>(x >> bits), static_cast<uint32_t>(x) & mask};
     for (uint64_t round = 0; round < 12; ++round) {
-      uint32_t h = half[(round + 1) % 2] ^ random_bits(key0, key1, round);
-      h = (h ^ (h >> 16)) * 0x85ebca6bu;
-      h = (h ^ (h >> 13)) * 0xc2b2ae35u;
-      half[round % 2] ^= (h ^ (h >> 16)) & mask;
+      half[round % 2] ^= mix(half[(round + 1) % 2] ^ random_bits(key0, key1, round)) & mask;
     }
     x = (static_cast<uint64_t>(half[0]) << bits) | half[1];
   } while (x >= length && length != 0);
