@@ -174,13 +174,18 @@ class Printer {
 
   // Values -----------------------------------------------------------------------------------------------
 
-  std::string value(int32_t id) const {
+  /// Names count in the order of the text, so that equal kernels of unlike graphs have one text.
+  std::string number(int32_t id) {
+    return std::to_string(numbers_.emplace(id, numbers_.size()).first->second);
+  }
+
+  std::string value(int32_t id) {
     const Node& n = graph_.node(id);
     if (n.op == Op::constant) {
       if (is_floating(n.dtype)) return n.number < 0 ? "(" + float_literal(n.number, n.dtype) + ")" : float_literal(n.number, n.dtype);
       return integer_names_.count(id) ? integer_names_.at(id) : std::to_string(n.integer);
     }
-    return "v" + std::to_string(id);
+    return "v" + number(id);
   }
 
   /// Integer constants of index arithmetic depend on shapes: they come from `sizes`, except 0 and 1.
@@ -384,7 +389,7 @@ class Printer {
 
   void print_value(const std::string& indent, int32_t id) {
     const Node& n = graph_.node(id);
-    line(indent, "const " + std::string(value_type(n.dtype)) + " v" + std::to_string(id) + " = " + expression(id) + ";");
+    line(indent, "const " + std::string(value_type(n.dtype)) + " v" + number(id) + " = " + expression(id) + ";");
   }
 
   /// Nodes that do not vary inside the row, in the order of their ids, up to `depth` reductions.
@@ -467,12 +472,12 @@ class Printer {
     const auto it = cached_.find(id);
     if (it == cached_.end()) return print_value(indent, id);
     const Node& n = graph_.node(id);
-    const std::string row = "t" + std::to_string(id);
+    const std::string row = "t" + number(id);
     if (it->second) {
-      line(indent, "const " + std::string(value_type(n.dtype)) + " v" + std::to_string(id) + " = " + row + "[" + index + "];");
+      line(indent, "const " + std::string(value_type(n.dtype)) + " v" + number(id) + " = " + row + "[" + index + "];");
     } else {
       print_value(indent, id);
-      line(indent, row + "[" + index + "] = v" + std::to_string(id) + ";");
+      line(indent, row + "[" + index + "] = v" + number(id) + ";");
     }
   }
 
@@ -532,12 +537,12 @@ class Printer {
     const int lane = lane_axis(group, axes);
     const int lanes = extents_[static_cast<size_t>(lane)] >= 256 ? 64 : 16;
     const std::string count = std::to_string(lanes), n = last_of(lane);
-    for (int32_t r : group) line("    ", std::string(value_type(graph_.node(r).dtype)) + " v" + std::to_string(r) + ";");
+    for (int32_t r : group) line("    ", std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + ";");
     line("    ", "{");
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
-      line("    ", std::string(value_type(node.dtype)) + " a" + std::to_string(r) + "[" + count + "];");
-      line("    ", "for (int l = 0; l < " + count + "; ++l) a" + std::to_string(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+      line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + count + "];");
+      line("    ", "for (int l = 0; l < " + count + "; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
     }
     std::string indent = "    ";
     for (int a : axes) {
@@ -569,18 +574,18 @@ class Printer {
     for (int32_t id : needed_inside(bodies(group), 0)) print_inner_value(indent, id, "j + l");
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
-      const std::string a = "a" + std::to_string(r) + "[l]";
+      const std::string a = "a" + number(r) + "[l]";
       line(indent, a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
     }
   }
 
   void print_tree(int32_t r, int lanes) {
     const Node& node = graph_.node(r);
-    const std::string a = "a" + std::to_string(r);
+    const std::string a = "a" + number(r);
     line("    ", "for (int w = " + std::to_string(lanes / 2) + "; w > 0; w /= 2) {");
     line("    ", "  for (int l = 0; l < w; ++l) " + a + "[l] = " + combined(node.combine, node.dtype, a + "[l]", a + "[l + w]") + ";");
     line("    ", "}");
-    line("    ", "v" + std::to_string(r) + " = " + a + "[0];");
+    line("    ", "v" + number(r) + " = " + a + "[0];");
   }
 
   // Pieces -----------------------------------------------------------------------------------------------
@@ -613,7 +618,7 @@ class Printer {
     if (columns) line("    ", "for (int64_t l = 0; l < nj; ++l) {");
     for (size_t i = 0; i < group.size(); ++i) {
       const Dtype dtype = graph_.node(group[i]).dtype;
-      const std::string r = std::to_string(group[i]);
+      const std::string r = number(group[i]);
       line("      ", partial_at(i, dtype, "piece", "result") + (columns ? " + l] = a" + r + "[l];" : "] = v" + r + ";"));
     }
     if (columns) line("    ", "}");
@@ -636,7 +641,7 @@ class Printer {
     const bool columns = schedule_.kind == Schedule::columns;
     for (size_t i = 0; i < group.size(); ++i) {
       const Node& node = graph_.node(group[i]);
-      const std::string r = std::to_string(group[i]), type = value_type(node.dtype), at = partial_at(i, node.dtype, "piece", "row");
+      const std::string r = number(group[i]), type = value_type(node.dtype), at = partial_at(i, node.dtype, "piece", "row");
       const std::string target = columns ? "a" + r + "[l]" : "v" + r, item = at + (columns ? " + l]" : "]");
       if (columns) {
         line("    ", type + " a" + r + "[" + std::to_string(column_block) + "];");
@@ -673,7 +678,7 @@ class Printer {
       const Node& n = graph_.node(id);
       const int axis = loop_axes(n.free & inner_axes_)[0];
       const std::string type = value_type(n.dtype);
-      declarations += "  " + type + "* restrict t" + std::to_string(id) + " = (" + type + "*)(scratch" +
+      declarations += "  " + type + "* restrict t" + number(id) + " = (" + type + "*)(scratch" +
                       (total.empty() ? "" : " + " + total) + ");\n";
       total += (total.empty() ? "" : " + ") + std::string("((") + extent(axis) + " * " + std::to_string(itemsize(n.dtype)) + " + 63) / 64 * 64)";
       bytes += 1;
@@ -722,7 +727,7 @@ class Printer {
     axis_text_[schedule_.inner] = "(j0 + l)";
     line("    ", "for (int64_t l = 0; l < nj; ++l) {");
     for (const auto& [bound, group] : reductions_at(1)) {
-      for (int32_t r : group) line("      ", "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + std::to_string(r) + " = a" + std::to_string(r) + "[l];");
+      for (int32_t r : group) line("      ", "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + " = a" + number(r) + "[l];");
     }
     std::vector<int32_t> values;
     for (const Store& store : nest_.stores) values.push_back(store.value.id());
@@ -755,8 +760,8 @@ class Printer {
   void print_column_sums(std::span<const int32_t> group, uint64_t bound) {
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
-      line("    ", std::string(value_type(node.dtype)) + " a" + std::to_string(r) + "[" + std::to_string(column_block) + "];");
-      line("    ", "for (int64_t l = 0; l < nj; ++l) a" + std::to_string(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+      line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + std::to_string(column_block) + "];");
+      line("    ", "for (int64_t l = 0; l < nj; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
     }
     std::string indent = "    ";
     const std::vector<int> axes = loop_axes(bound);
@@ -777,7 +782,7 @@ class Printer {
     }
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
-      const std::string a = "a" + std::to_string(r) + "[l]";
+      const std::string a = "a" + number(r) + "[l]";
       line(indent + "  ", a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
     }
     line(indent, "}");
@@ -981,6 +986,7 @@ class Printer {
   std::map<std::tuple<int64_t, int, int64_t>, std::string> stride_names_;
   std::map<int, std::string> axis_text_;
   std::map<int32_t, std::string> integer_names_;
+  std::map<int32_t, size_t> numbers_;
   std::map<std::vector<int64_t>, int> pointers_;
   std::map<int32_t, bool> cached_;   // node -> already in scratch
 };
