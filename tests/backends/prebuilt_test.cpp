@@ -72,7 +72,7 @@ TEST_F(PrebuiltKernels, GiveWhatThePlainEvaluatorGives) {
 TEST_F(PrebuiltKernels, TrainASmallNetworkWithoutACompiler) {
   const auto net = nn::init(nn::sequential(nn::Linear{6, 5}, relu, nn::Linear{5, 3}), random::key(0));
   const Array x = random::normal(random::key(1), {16, 6}), y = array(std::vector<int32_t>(16, 1));
-  const auto loss = [&](const auto& n) { return nn::cross_entropy(n(x), y); };
+  const auto loss = [&](const auto& n) { return nn::softmax_cross_entropy(n(x), y); };
   const auto adam = optim::adam(0.05);
   auto trained = net;
   auto state = adam.init(net);

@@ -18,6 +18,7 @@
 #include "wengert/backends/cpu/compiler_plugin.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/diff/reverse.hpp"
+#include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -164,7 +165,7 @@ void use_training(Net net, const Optimizer& optimizer, const wg::Array& x) {
   net = wg::nn::init(std::move(net), wg::random::key(0));
   const auto loss = [&](const Net& n) {
     const wg::Array logits = wg::nn::apply(n, x, {.training = true, .key = wg::random::key(1)}).first;
-    return std::pair{wg::nn::cross_entropy(logits, zeros(wg::int32, {x.dim(0)})), logits};
+    return std::pair{wg::nn::softmax_cross_entropy(logits, zeros(wg::int32, {x.dim(0)})), logits};
   };
   auto state = optimizer.init(net);
   for (int step = 0; step < 2; ++step) {
