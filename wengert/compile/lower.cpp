@@ -1,7 +1,10 @@
 #include "wengert/compile/lower.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "wengert/compile/claims.hpp"
 #include "wengert/program/primitive.hpp"
@@ -45,15 +48,17 @@ class Lowerer {
   }
   bool claimed(const Equation& e) const { return options_.claims && options_.claims->wants(p_, e); }
   bool stands_alone(const Equation& e) const {
-    return e.primitive->update || e.primitive->is(Trait::opaque) || e.primitive->is(Trait::contraction) || claimed(e);
+    return e.primitive->update || e.primitive->piece || e.primitive->is(Trait::opaque) || e.primitive->is(Trait::contraction) || claimed(e);
   }
 
-  /// Outputs, and the operands and results of equations that are computed alone.
+  /// Outputs, and the operands and results of equations that are computed alone. Pieces may be computed where they go.
   void find_fixed_memory() {
     for (Atom a : p_.outputs()) require(a);
     for (const Equation& e : p_.equations()) {
       if (!stands_alone(e)) continue;
-      for (Atom a : p_.operands(e)) require(a);
+      for (Atom a : p_.operands(e)) {
+        if (!e.primitive->piece) require(a);
+      }
       for (uint32_t r = 0; r < e.result_count; ++r) needs_memory_[e.results + r] = true;
     }
   }
@@ -86,6 +91,7 @@ class Lowerer {
     if (claimed(e)) return flush_groups() && lower_claimed(e);
     if (e.primitive->view && try_alias(e)) return true;
     if (e.primitive->update) return flush_groups() && lower_update(e);
+    if (e.primitive->piece) return flush_groups() && lower_pieces(e);
     for (uint32_t r = 0; r < e.result_count; ++r) {
       if (needs_memory_[e.results + r] && !add_to_group(e.results + r)) return false;
     }
@@ -199,10 +205,13 @@ class Lowerer {
     if (place == step.slots.end() || views != 1) return;
     const int from = static_cast<int>(place - step.slots.begin());
     for (const Store& store : step.nest->stores) {
-      Value& written = result_.values[step.slots[static_cast<size_t>(store.buffer)]];
+      const uint32_t target = step.slots[static_cast<size_t>(store.buffer)];
+      const Value& written = result_.values[target];
       if (written.kind != Value::stored || written.layout != inputs_[input] || !reads_only_at_store(*step.nest, from, store)) continue;
-      written.kind = Value::alias;
-      written.base = input;
+      result_.values[target].kind = Value::alias;
+      for (uint32_t s = 0; s < result_.values.size(); ++s) {   // views of it included
+        if (result_.values[s].kind == Value::alias && (s == target || result_.values[s].base == target)) result_.values[s].base = input;
+      }
       step.nest->graph.redirect_loads(from, store.buffer);
       return;
     }
@@ -426,12 +435,7 @@ class Lowerer {
     step.nest = std::make_unique<Nest>();
     begin_nest(*step.nest, step.slots);
     Store store;
-    Coordinates at;
-    for (Dim d : result_.values[to].layout->type->shape) {
-      const int axis = nest_->graph.add_axis(d);
-      store.axes.push_back(d.value() == 1 ? -1 : axis);
-      at.push_back(nest_->graph.axis(axis));
-    }
+    const Coordinates at = add_domain(result_.values[to].layout->type->shape, store);
     store.value = load(from, at);
     store.buffer = buffer_of(to);
     nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
@@ -441,21 +445,40 @@ class Lowerer {
     result_.steps.push_back(std::move(step));
   }
 
-  /// The result of an update begins as a copy of operand 0, or as operand 0 itself when that was given away.
+  /// Loop axes for a store of that shape, and the coordinates that it runs over.
+  Coordinates add_domain(const Shape& domain, Store& store) {
+    Coordinates at;
+    for (Dim d : domain) {
+      const int axis = nest_->graph.add_axis(d);
+      nest_->graph.shared_axes.push_back(axis);
+      store.axes.push_back(d.value() == 1 ? -1 : axis);
+      at.push_back(d.value() == 1 ? nest_->graph.integer(0) : nest_->graph.axis(axis));
+    }
+    return at;
+  }
+
+  /// The result of an update begins as a copy of operand 0, or in its memory when nobody else needs that.
   void copy_base(const Equation& e) {
     Value& value = result_.values[e.results];
     const uint32_t base = slot(p_.operands(e)[0]);
     const Value& source = result_.values[base];
-    const bool last_use = base < 64 && (options_.donated >> base & 1) && uses(base) == 1;
-    if (source.kind == Value::given && last_use && source.layout->dense) {
+    if (source.layout->dense && may_overwrite(base)) {
       value = source;
       value.kind = Value::alias;
-      value.base = base;
+      value.base = base_of(base);
       return;
     }
     value.kind = Value::stored;
     value.layout = source.layout->dense ? source.layout : Layout::contiguous_of(p_.type(e.results));
     copy(base, e.results);
+  }
+  bool may_overwrite(uint32_t slot) const {
+    if (slot >= p_.variable_count() || uses(slot) != 1) return false;
+    switch (result_.values[slot].kind) {
+      case Value::given: return slot < 64 && (options_.donated >> slot & 1);
+      case Value::stored: return true;
+      default: return definition(slot).primitive->update != nullptr;   // overwrote memory that nobody else needs
+    }
   }
   int uses(uint32_t variable) const {
     int count = 0;
@@ -468,6 +491,21 @@ class Lowerer {
 
   bool lower_update(const Equation& e) {
     copy_base(e);
+    return add_update(e, e.primitive->update);
+  }
+
+  bool lower_pieces(const Equation& e) {
+    result_.values[e.results].kind = Value::stored;
+    result_.values[e.results].layout = choose_layout(e.results);
+    for (int i = 0; i < e.operand_count; ++i) {
+      if (!add_update(e, [&](Lowering& k) { return e.primitive->piece(k, i); })) return false;
+    }
+    return true;
+  }
+
+  /// The kernel of an update. Where its targets are distinct and a linear function of the indices, as those of a slice
+  /// are, it is a kernel like any other that writes a view of the result; else it goes through the indices in order.
+  bool add_update(const Equation& e, const std::function<Update(Lowering&)>& rule) {
     LoweredStep step;
     step.kind = LoweredStep::update;
     step.equation = static_cast<uint32_t>(&e - p_.equations().data());
@@ -477,24 +515,64 @@ class Lowerer {
     for (Atom a : p_.operands(e)) operands.push_back(p_.type(a));
     const std::span<const Atom> atoms = p_.operands(e);
     Lowering lowering(nest_->graph, operands, results, p_.params(e), p_.runtimes(e), 0,
-                      [this, atoms](int i, const Coordinates& c) { return load(slot(atoms[static_cast<size_t>(i)]), c); });
-    const Update update = e.primitive->update(lowering);
+                      [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
+    const Update update = rule(lowering);
+    if (update.domain.size() == 0) return true;
     Store store;
-    Coordinates at;
-    for (Dim d : update.domain) {
-      const int axis = nest_->graph.add_axis(d);
-      store.axes.push_back(d.value() == 1 ? -1 : axis);
-      at.push_back(nest_->graph.axis(axis));
-    }
+    const Coordinates at = add_domain(update.domain, store);
     store.target = update.target(at);
     store.value = update.value(at);
     store.combine = update.combine;
-    store.buffer = buffer_of(e.results);
+    uint32_t target = e.results;
+    const std::optional<uint32_t> view = update.distinct ? view_of_targets(e.results, update.domain, store) : std::nullopt;
+    if (view) {
+      target = *view;
+      store.target.clear();
+      store.value = combined(std::exchange(store.combine, loops::Combine::set), target, at, store.value);
+    }
+    store.buffer = buffer_of(target);
     nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
     nest_->stores.push_back(std::move(store));
-    step.schedule.kind = Schedule::update;
+    int32_t misplaced = -1;
+    if (!view) step.schedule.kind = Schedule::update;
+    else if (!make_schedule(*step.nest, step.schedule, misplaced)) return give_memory_to(misplaced);
     result_.steps.push_back(std::move(step));
     return true;
+  }
+
+  /// A new slot for the elements of `whole` at the targets of `store`; nothing when no layout describes them.
+  std::optional<uint32_t> view_of_targets(uint32_t whole, const Shape& domain, const Store& store) {
+    const Value& source = result_.values[whole];
+    std::vector<int32_t> target;
+    for (const Expr& x : store.target) target.push_back(x.id());
+    const std::optional<Affine> offset = affine_offset(nest_->graph, target, *source.layout);
+    if (!offset) return std::nullopt;
+    Value view = source;
+    Strides strides{};
+    for (size_t d = 0; d < store.axes.size(); ++d) {
+      if (store.axes[d] >= 0) strides[d] = offset->stride[static_cast<size_t>(store.axes[d])];
+    }
+    view.kind = Value::alias;
+    view.base = base_of(whole);
+    view.layout = Layout::of(Type::of(source.layout->type->dtype, domain), strides);
+    view.offset += offset->constant;
+    for (const auto& [parameter, stride] : offset->arguments) view.runtime_offset.emplace_back(static_cast<int>(parameter), stride);
+    result_.values.push_back(std::move(view));
+    return static_cast<uint32_t>(result_.values.size() - 1);
+  }
+
+  /// The element of `slot` combined with a value.
+  Expr combined(loops::Combine kind, uint32_t slot, const Coordinates& at, Expr value) {
+    switch (kind) {
+      case loops::Combine::sum: return load(slot, at) + value;
+      case loops::Combine::prod: return load(slot, at) * value;
+      case loops::Combine::max: return max(load(slot, at), value);
+      case loops::Combine::min: return min(load(slot, at), value);
+      case loops::Combine::any: return load(slot, at) || value;
+      case loops::Combine::all: return load(slot, at) && value;
+      case loops::Combine::set: return value;
+    }
+    return value;
   }
 
   const Program& p_;

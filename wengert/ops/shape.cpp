@@ -1,12 +1,18 @@
 #include "wengert/ops/shape.hpp"
 
+#include <cstdlib>
+
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/reduce.hpp"
 
 namespace wengert {
 namespace {
 using Values = std::vector<Expr>;
+
+Array zeros_of(const Type& type) {
+  return broadcast_to(detail::scalar(int64_t{0}, type.dtype, type.weak), type.shape);
 }
+}  // namespace
 
 const Primitive broadcast_to_primitive{
     .name = "broadcast_to",
@@ -129,6 +135,132 @@ const Primitive transpose_primitive{
     .samples = {{{{{2, 3}}, {Axes{1, 0}}}, {{{2, 3, 4}}, {Axes{2, 0, 1}}}, {{{0, 3}}, {Axes{1, 0}}}}},
 };
 
+namespace {
+
+/// Lengths without those of the dropped axes.
+Shape without(const Shape& sizes, const Axes& dropped) {
+  Shape shape;
+  for (int d = 0; d < sizes.rank(); ++d) {
+    if (!dropped.contains(d)) shape.push_back(sizes[d]);
+  }
+  return shape;
+}
+
+/// Throws unless a slice of these sizes lies in `whole` for the starts that are known.
+void want_inside(const Avals& in, const Shape& whole, const Shape& sizes, const Axes& strides, const Axes& dropped) {
+  const int rank = whole.rank();
+  bool fits = sizes.rank() == rank && strides.size() == rank && static_cast<int>(in.runtimes.size()) == rank;
+  for (int d = 0; fits && d < rank; ++d) {
+    const RuntimeParam start = in.runtimes[static_cast<size_t>(d)];
+    const int64_t reach = sizes[d] == 0 ? 0 : (sizes[d] - 1) * strides[d];
+    fits = strides[d] != 0 && (sizes[d] == 0 || std::abs(reach) < whole[d].value());
+    if (start.symbolic() || sizes[d] == 0) continue;
+    fits = fits && start.value >= 0 && start.value < whole[d].value() && start.value + reach >= 0 && start.value + reach < whole[d].value();
+  }
+  for (int i = 0; fits && i < dropped.size(); ++i) {
+    fits = dropped[i] >= 0 && dropped[i] < rank && (i == 0 || dropped[i - 1] < dropped[i]) && sizes[static_cast<int>(dropped[i])].value() == 1;
+  }
+  want(fits, in, ErrorKind::index, "slice-place", "a slice inside x, one size, stride and start for each axis");
+}
+
+/// The coordinates in the whole of element i of a slice.
+Coordinates place_in_whole(const Lowering& k, const Coordinates& i, const Axes& strides, const Axes& dropped) {
+  Coordinates at;
+  for (int d = 0, next = 0; d < strides.size(); ++d) {
+    const Expr start = k.runtime(d);
+    at.push_back(dropped.contains(d) ? start : start + i[static_cast<size_t>(next++)] * k.integer(strides[d]));
+  }
+  return at;
+}
+
+Array update_slice(const Array& x, const Array& y, const Params& params, const Runtimes& starts);
+
+}  // namespace
+
+extern const Primitive update_slice_primitive;
+
+const Primitive slice_primitive{
+    .name = "slice",
+    .doc = "Elements start + i * stride of every axis; dropped axes, of size 1, are missing in the result.",
+    .traits = Trait::linear | Trait::view | Trait::cheap,
+    .params = {"sizes", "strides", "dropped"},
+    .infer = [](const Avals& in) -> Types {
+      const Shape& sizes = in.params.shape(0);
+      want_inside(in, in[0].shape, sizes, in.params.axes(1), in.params.axes(2));
+      return {Type::of(in[0].dtype, without(sizes, in.params.axes(2)), in[0].weak)}; },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(slice_primitive, d[0], e.params, e.runtimes); },
+    .transpose = [](const RuleEquation& e, const Array& ct, int) {
+      return update_slice(zeros_of(e.in_type()), ct, {e.params[1], e.params[2], "set"}, e.runtimes); },
+    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
+      return update_slice(sum, ct, {e.params[1], e.params[2], "add"}, e.runtimes); },
+    .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t> runtime_strides, int64_t&) {
+      Strides strides{};
+      for (int d = 0, next = 0; d < in[0].rank(); ++d) {
+        const int64_t stride = layout.strides[static_cast<size_t>(d)];
+        runtime_strides[static_cast<size_t>(d)] = stride;
+        if (!in.params.axes(2).contains(d)) strides[static_cast<size_t>(next++)] = stride * in.params.axes(1)[d];
+      }
+      return Layout::of(&out, strides); },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      return {k(0, place_in_whole(k, i, k.params().axes(1), k.params().axes(2)))}; },
+    .samples = {{{{{5}}, {Shape{3}, Axes{1}, Axes{}}, {2}},
+                 {{{4, 7}}, {Shape{2, 3}, Axes{1, 2}, Axes{}}, {1, 2}},
+                 {{{4, 7}}, {Shape{4, 3}, Axes{-1, -3}, Axes{}}, {3, 6}},
+                 {{{4, 3, 2}}, {Shape{1, 3, 1}, Axes{1, 1, 1}, Axes{0, 2}}, {2, 0, 1}},
+                 {{{6}}, {Shape{1}, Axes{1}, Axes{0}}, {4}},
+                 {{{3, 2}}, {Shape{0, 2}, Axes{1, 1}, Axes{}}, {0, 0}}}},
+};
+
+const Primitive update_slice_primitive{
+    .name = "update_slice",
+    .doc = "x with y in place of the elements of a slice (combine set), or added to them (add).",
+    .traits = Trait::linear | Trait::in_place,
+    .params = {"strides", "dropped", "combine"},
+    .operands = {"x", "y"},
+    .infer = [](const Avals& in) -> Types {
+      want(in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
+      const std::string& combine = in.params.text(2);
+      want(combine == "set" || combine == "add", in, ErrorKind::value, "slice-combine", "combine set or add");
+      want(combine == "set" || !is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+      const Axes& dropped = in.params.axes(1);
+      const int kept = in[0].rank() - dropped.size();
+      want(in[1].rank() == kept, in, ErrorKind::shape, "slice-shape", "y with " + std::to_string(kept) + " axes");
+      Shape sizes;
+      for (int d = 0, next = 0; d < in[0].rank(); ++d) sizes.push_back(dropped.contains(d) ? Dim(1) : in[1].shape[next++]);
+      want_inside(in, in[0].shape, sizes, in.params.axes(0), dropped);
+      return {Type::of(in[0].dtype, in[0].shape, in[0].weak && in[1].weak)}; },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return update_slice(d[0], d[1], e.params, e.runtimes); },
+    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
+      if (operand == 1) {
+        Shape sizes;
+        for (int d = 0, next = 0; d < e.in_type(0).rank(); ++d) sizes.push_back(e.params.axes(1).contains(d) ? Dim(1) : e.in_type(1).shape[next++]);
+        return bind(slice_primitive, ct, {sizes, e.params[0], e.params[1]}, e.runtimes);
+      }
+      return e.params.text(2) == "add" ? ct : update_slice(ct, zeros_of(e.in_type(1)), e.params, e.runtimes); },
+    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
+      if (zeros == 1) return update_slice(zeros_of(e.in_type(0)), e.in(1), e.params, e.runtimes);
+      return e.params.text(2) == "add" ? e.in(0) : update_slice(e.in(0), zeros_of(e.in_type(1)), e.params, e.runtimes); },
+    .update = [](Lowering& k) -> Update {
+      const bool add = k.params().text(2) == "add";
+      return {k.operand(1).shape, add ? loops::Combine::sum : loops::Combine::set,
+              [&k](const Coordinates& i) { return place_in_whole(k, i, k.params().axes(0), k.params().axes(1)); },
+              [&k](const Coordinates& i) { return k(1, i); }, true}; },
+    .samples = {{{{{5}, {3}}, {Axes{1}, Axes{}, "add"}, {2}},
+                 {{{5}, {3}}, {Axes{-2}, Axes{}, "set"}, {4}},
+                 {{{4, 7}, {2, 3}}, {Axes{1, 2}, Axes{}, "add"}, {1, 2}},
+                 {{{4, 7}, {7}}, {Axes{1, 1}, Axes{0}, "set"}, {3, 0}},
+                 {{{4, 3}, {}}, {Axes{1, 1}, Axes{0, 1}, "add"}, {3, 1}},
+                 {{{3, 2}, {0, 2}}, {Axes{1, 1}, Axes{}, "set"}, {0, 0}}}},
+};
+
+namespace {
+
+Array update_slice(const Array& x, const Array& y, const Params& params, const Runtimes& starts) {
+  return bind(update_slice_primitive, x, y, params, starts);
+}
+
+}  // namespace
+
 Array broadcast_to(const Operand& x, const Shape& shape) {
   note_call(x);
   if (!x.is_scalar() && x.array().shape() == shape) return x.array();
@@ -166,6 +298,47 @@ Array transpose(const Operand& x, const Axes& axes) {
     for (int64_t axis : axes) order.push_back(normalize_axis("transpose", a, axis));
   }
   return bind(transpose_primitive, a, {order});
+}
+
+namespace detail {
+
+Array slice(const Array& x, const SlicePlace& place) {
+  return bind(slice_primitive, x, {place.sizes, place.strides, place.dropped}, Runtimes(place.starts));
+}
+Array set_slice(const Array& x, const Array& y, const SlicePlace& place) {
+  return update_slice(x, y, {place.strides, place.dropped, "set"}, Runtimes(place.starts));
+}
+Array add_to_slice(const Array& x, const Array& y, const SlicePlace& place) {
+  return update_slice(x, y, {place.strides, place.dropped, "add"}, Runtimes(place.starts));
+}
+
+}  // namespace detail
+
+Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes& strides) {
+  note_call(x);
+  const Array a = x.to_array();
+  const auto got = [&] {
+    return "x " + describe(a) + ", starts " + to_string(Param(starts)) + ", limits " + to_string(Param(limits)) +
+           (strides.empty() ? "" : ", strides " + to_string(Param(strides)));
+  };
+  if (starts.size() != a.rank() || limits.size() != a.rank() || (!strides.empty() && strides.size() != a.rank())) {
+    fail(ErrorKind::shape, "slice-rank", "slice", got(), "one start, limit and stride for each of " + std::to_string(a.rank()) + " axes");
+  }
+  detail::SlicePlace place;
+  for (int d = 0; d < a.rank(); ++d) {
+    const int64_t n = a.shape()[d], start = starts[d], limit = limits[d], stride = strides.empty() ? 1 : strides[d];
+    if (stride == 0) fail(ErrorKind::value, "slice-stride", "slice", got(), "strides that are not 0");
+    const bool inside = stride > 0 ? 0 <= start && start <= limit && limit <= n : -1 <= limit && limit <= start && start < n;
+    if (!inside) {
+      fail(ErrorKind::index, "slice-range", "slice", got(), "along axis " + std::to_string(d) +
+           (stride > 0 ? " 0 <= start <= limit <= " + std::to_string(n) : " " + std::to_string(n - 1) + " >= start >= limit >= -1, for a negative stride"));
+    }
+    const int64_t size = (std::abs(limit - start) + std::abs(stride) - 1) / std::abs(stride);
+    place.starts.push_back(size == 0 ? 0 : start);
+    place.sizes.push_back(size);
+    place.strides.push_back(size <= 1 ? 1 : stride);
+  }
+  return detail::slice(a, place);
 }
 
 Array Array::transpose(std::source_location where) const { return wengert::transpose(Operand(*this, where)); }

@@ -207,12 +207,13 @@ class Lowering {
   Fetch fetch_;
 };
 
-/// How an update changes its operand 0: for every index of `domain`, output[target(i)] is combined with value(i).
+/// How some elements of a result change: for every index of `domain`, result[target(i)] is combined with value(i).
 struct Update {
   Shape domain;
   loops::Combine combine = loops::Combine::set;
   std::function<Coordinates(const Coordinates& i)> target;
   std::function<Expr(const Coordinates& i)> value;
+  bool distinct = false;   // no two indices have one target: the order does not matter
 };
 
 }  // namespace wengert

@@ -102,6 +102,8 @@ using ViewRule = const Layout* (*)(const Avals& in, const Layout& layout, const 
 using LowerRule = std::vector<Expr> (*)(Lowering& k, const Coordinates& index);
 /// For updates: operand 0 with some elements combined with others; see loops.hpp.
 using UpdateRule = Update (*)(Lowering& k);
+/// For results that are stored piece by piece: where operand `operand` goes. Together the pieces are all elements.
+using PieceRule = Update (*)(Lowering& k, int operand);
 
 /// One way to call a primitive that tests, the checker and the build of prebuilt kernels use.
 struct Sample {
@@ -150,6 +152,7 @@ struct Primitive {
   ViewRule view = nullptr;
   LowerRule lower = nullptr;
   UpdateRule update = nullptr;
+  PieceRule piece = nullptr;                   // in place of lower
   Samples samples;
   detail::Registration registration{*this};
 
