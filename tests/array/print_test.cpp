@@ -18,3 +18,14 @@ TEST(Print, LikeNumPy) {
   EXPECT_EQ(to_string(wg::zeros({0})), "[]");
   EXPECT_EQ(to_string(wg::array({1.f / 3})), "[0.33333334]");
 }
+
+/// Every element with the digits that its dtype needs; exponents as soon as elements are far apart.
+TEST(Print, FloatsLikeNumPy) {
+  EXPECT_EQ(to_string(wg::array({2.00042677f, -2.98889804f, 0.49825546f})), "[ 2.0004268  -2.988898    0.49825546]");
+  EXPECT_EQ(to_string(wg::array({6.5632596f, -3.1188331f, 100.f})), "[  6.5632596  -3.118833  100.       ]");
+  EXPECT_EQ(to_string(wg::array({0.1, -1.18156850000002, 2.0})), "[ 0.1       -1.1815685  2.       ]");
+  EXPECT_EQ(to_string(wg::array({5000.0, 1.0})), "[5.e+03 1.e+00]");
+  EXPECT_EQ(to_string(wg::array({1000.0, 1.0})), "[1000.    1.]");
+  EXPECT_EQ(to_string(wg::array({0.1, 1.0 / 3, 123.456789012})), "[1.00000000e-01 3.33333333e-01 1.23456789e+02]");
+  EXPECT_EQ(to_string(wg::array({0.1f, 1.f / 3, 12.3456789f})), "[ 0.1         0.33333334 12.345679  ]");
+}

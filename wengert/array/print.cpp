@@ -26,43 +26,49 @@ double element(const std::byte* at, Dtype dtype) {
   }
 }
 
-/// How the floats of one array are written: fixed with as many digits as the longest needs, or with exponents.
+/// How the floats of one array are written: fixed, or with exponents where they are large, small or far apart. Every
+/// element has as many digits as tell it from its neighbours in its dtype, at most 8 of them after the point.
 struct FloatFormat {
+  Dtype dtype;
   bool exponent = false;
-  int fraction = 1;
+  int fraction = 0;   // digits after the point of the longest element
 
-  void choose(const std::vector<double>& values, Dtype dtype) {
+  FloatFormat(const std::vector<double>& values, Dtype type) : dtype(type) {
     double largest = 0, smallest = INFINITY;
     for (double v : values) {
       if (!std::isfinite(v) || v == 0) continue;
       largest = std::max(largest, std::fabs(v));
       smallest = std::min(smallest, std::fabs(v));
     }
-    exponent = largest >= 1e8 || (largest > 0 && smallest < 1e-4) || (largest > 0 && largest / smallest > 1e3 && largest >= 1e8);
-    const int most = digits - 1;
-    fraction = 0;
+    exponent = largest > 0 && (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000);
     for (double v : values) {
-      if (!std::isfinite(v)) continue;
-      int needed = 0;
-      while (needed < most + 1 && shortest(v, needed, dtype) != v) ++needed;
-      fraction = std::max(fraction, std::min(needed, exponent ? most : digits));
+      if (std::isfinite(v)) fraction = std::max(fraction, needed(v));
     }
   }
-  /// The value that `places` digits of fraction stand for, seen in the array's precision.
-  double shortest(double v, int places, Dtype dtype) const {
-    char text[64];
-    std::snprintf(text, sizeof text, exponent ? "%.*e" : "%.*f", places, v);
-    return dtype == Dtype::float32 ? static_cast<double>(std::strtof(text, nullptr)) : std::strtod(text, nullptr);
+  std::string text(double v, int places) const {
+    char buffer[512];
+    std::snprintf(buffer, sizeof buffer, exponent ? "%.*e" : "%.*f", places, v);
+    return buffer;
+  }
+  /// Digits after the point after which the text reads back as v in its dtype, or nothing but zeros would follow.
+  int needed(double v) const {
+    int places = 0;
+    const auto read = [&](const std::string& t) {
+      return dtype == Dtype::float32 ? static_cast<double>(std::strtof(t.c_str(), nullptr)) : std::strtod(t.c_str(), nullptr);
+    };
+    while (places < digits && read(text(v, places)) != v) ++places;
+    const std::string rounded = text(v, places);
+    for (size_t end = exponent ? rounded.find('e') : rounded.size(); places > 0 && rounded[end - 1] == '0'; --end) --places;
+    return places;
   }
   std::string write(double v) const {
     if (std::isnan(v)) return "nan";
     if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
-    char text[64];
-    std::snprintf(text, sizeof text, exponent ? "%.*e" : "%.*f", fraction, v);
-    std::string result = text;
-    if (fraction == 0) result.insert(exponent ? result.find('e') : result.size(), ".");
     // Fixed numbers end at their last digit and are padded, so that the points stand below each other.
-    for (size_t i = result.size(); !exponent && result[i - 1] == '0'; --i) result[i - 1] = ' ';
+    const int places = exponent ? fraction : needed(v);
+    std::string result = text(v, places);
+    if (places == 0) result.insert(exponent ? result.find('e') : result.size(), ".");
+    if (!exponent) result.append(static_cast<size_t>(fraction - places), ' ');
     return result;
   }
 };
@@ -101,11 +107,10 @@ class Printer {
   }
 
   void write_elements(const std::vector<const std::byte*>& shown) {
-    FloatFormat format;
     if (is_floating(type_.dtype)) {
       std::vector<double> values;
       for (const std::byte* at : shown) values.push_back(element(at, type_.dtype));
-      format.choose(values, type_.dtype);
+      const FloatFormat format(values, type_.dtype);
       for (double v : values) elements_.push_back(format.write(v));
     } else {
       for (const std::byte* at : shown) elements_.push_back(write_integer(at));
