@@ -534,7 +534,7 @@ class Lowerer {
     nest_->buffers[static_cast<size_t>(store.buffer)].written = true;
     nest_->stores.push_back(std::move(store));
     int32_t misplaced = -1;
-    if (!view) step.schedule.kind = Schedule::update;
+    if (!view) step.schedule = schedule_update(*step.nest);
     else if (!make_schedule(*step.nest, step.schedule, misplaced)) return give_memory_to(misplaced);
     result_.steps.push_back(std::move(step));
     return true;

@@ -39,4 +39,11 @@ std::optional<Affine> affine_offset(const Graph& graph, std::span<const int32_t>
   return sum;
 }
 
+bool checks_indices(const Nest& nest) {
+  for (int32_t id = 0; id < nest.graph.size(); ++id) {
+    if (nest.graph.node(id).op == Op::index) return true;
+  }
+  return false;
+}
+
 }  // namespace wengert::compile

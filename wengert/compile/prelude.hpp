@@ -10,7 +10,7 @@
 // Of reals, with _f32 and _f64: wg_fma, wg_sqrt, wg_rsqrt, wg_exp, wg_expm1, wg_log, wg_log1p,
 // wg_tanh, wg_sigmoid, wg_sin, wg_cos, wg_erf, wg_erfc, wg_erfinv, wg_pow, wg_sign, wg_round,
 // wg_floor, wg_max, wg_min, wg_mod, wg_floordiv.
-// Of integers, with _i32 and _i64: wg_floordiv, wg_mod, wg_pow.
+// Of integers, with _i32 and _i64: wg_floordiv, wg_mod, wg_pow; of int64 alone: wg_index.
 // Random numbers: wg_philox_block (four words at a time, without waste), wg_philox and
 // wg_random_bits (one word: four times the work, for loops over single elements), wg_uniform_f32
 // and wg_normal_f32 of one word, wg_uniform_f64 and wg_normal_f64 of two, wg_permute. Their bits

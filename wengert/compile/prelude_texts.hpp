@@ -898,6 +898,14 @@ WG_INLINE int32_t wg_floordiv_i32(int32_t a, int32_t b) {
 }
 )c",
     R"c(
+/* i, counted from the end where negative. Outside [0, count) it is 0, and *failed is set. */
+WG_INLINE int64_t wg_index(int64_t i, int64_t length, int64_t count, int64_t* failed) {
+  int64_t place = i < 0 ? i + length : i, bad = (uint64_t)place >= (uint64_t)count;
+  *failed |= bad;
+  return bad ? 0 : place;
+}
+)c",
+    R"c(
 /* The quotient rounded down, as in Python; 0 where b is 0; the smallest integer over -1 wraps. */
 WG_INLINE int64_t wg_floordiv_i64(int64_t a, int64_t b) {
   int64_t divisor = b == 0 || b == -1 ? 1 : b;

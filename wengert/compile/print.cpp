@@ -81,6 +81,7 @@ class Printer {
     for (int32_t id = 0; id < graph_.size(); ++id) {
       const Node& n = graph_.node(id);
       if (reachable_[static_cast<size_t>(id)] && n.op == Op::load) loaded_.insert(static_cast<int>(n.integer));
+      checks_ |= reachable_[static_cast<size_t>(id)] && n.op == Op::index;
     }
     find_levels();
     result_.sizes = {0, 0};   // iterations and chunk of the parallel loop
@@ -108,12 +109,22 @@ class Printer {
       cost += n.op == Op::math ? loops::math_functions()[static_cast<size_t>(n.integer)].cost : 1;
     }
     for (int a : loop_axes(inner_axes_)) inside *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+    if (schedule_.kind == Schedule::update) inside = update_work();
     if (schedule_.kind == Schedule::rows && single_row()) inside = 1;
     if (schedule_.kind == Schedule::columns) {
       const int64_t n = std::max<int64_t>(extents_[static_cast<size_t>(schedule_.inner)], 1);
       inside = inside / n * std::min<int64_t>(n, column_block);
     }
     result_.work = cost * std::max<int64_t>(inside, 1);
+  }
+
+  /// Elements of an update for one index of the axis that is cut.
+  int64_t update_work() const {
+    int64_t elements = 1;
+    for (int a : nest_.stores[0].axes) {
+      if (a >= 0 && a != schedule_.inner) elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+    }
+    return elements;
   }
 
   // Sizes ------------------------------------------------------------------------------------------------
@@ -275,6 +286,7 @@ class Printer {
       case Op::select: return "(" + child(0) + " ? " + child(1) + " : " + child(2) + ")";
       case Op::convert: return is_bool(n.dtype) ? "(" + child(0) + " != 0)" : "(" + std::string(value_type(n.dtype)) + ")" + child(0);
       case Op::math: return call(n);
+      case Op::index: return use("wg_index") + "(" + child(0) + ", " + child(1) + ", " + child(2) + ", &failed)";
       default: return "0";
     }
   }
@@ -806,6 +818,8 @@ class Printer {
 
   // Updates ----------------------------------------------------------------------------------------------
 
+  /// Values are computed as far outside as their axes allow; an index outside its axis ends the kernel before anything
+  /// is written for it.
   void print_update() {
     const Store& store = nest_.stores[0];
     std::string indent = "  ";
@@ -813,14 +827,18 @@ class Printer {
     for (int a : store.axes) {
       if (a >= 0) axes.push_back(a);
     }
+    begin_cut_axis();
+    uint64_t open = 0;
+    std::vector<bool> known(static_cast<size_t>(graph_.size()));
+    print_ready_values(indent, open, known);
     for (int a : axes) {
       const std::string i = "i" + std::to_string(a);
+      const bool cut = a == schedule_.inner;
       axis_text_[a] = i;
-      line(indent, "for (int64_t " + i + " = 0; " + i + " < " + extent(a) + "; ++" + i + ") {");
+      line(indent, "for (int64_t " + i + " = " + (cut ? "first" : "0") + "; " + i + " < " + (cut ? "last" : extent(a)) + "; ++" + i + ") {");
       indent += "  ";
-    }
-    for (int32_t id = 0; id < graph_.size(); ++id) {
-      if (reachable_[static_cast<size_t>(id)] && graph_.node(id).op != Op::constant) print_value(indent, id);
+      open |= bit(a);
+      print_ready_values(indent, open, known);
     }
     std::vector<int32_t> target;
     for (const Expr& e : store.target) target.push_back(e.id());
@@ -828,8 +846,46 @@ class Printer {
     const Dtype dtype = nest_.buffers[static_cast<size_t>(store.buffer)].layout->type->dtype;
     line(indent, at + " = " + combined(store.combine, dtype, at, value(store.value.id())) + ";");
     for (size_t i = axes.size(); i-- > 0;) line(std::string(2 + 2 * i, ' '), "}");
-    result_.sizes[0] = 1;
-    add_function("wg_loop", "  (void)begin, (void)end;\n" + head_ + rows_);
+    add_function("wg_loop", head_ + rows_);
+  }
+
+  /// The bounds of the axis that is cut among the threads. Where its elements lie side by side, they are handed out in
+  /// blocks of a cache line at least.
+  void begin_cut_axis() {
+    const int axis = schedule_.inner;
+    if (axis < 0) {
+      result_.sizes[0] = 1;
+      line("  ", "(void)begin, (void)end;");
+      return;
+    }
+    const int64_t length = extents_[static_cast<size_t>(axis)];
+    const int64_t block = cut_axis_is_innermost() ? std::min<int64_t>(length, 16) : 1;
+    const std::string width = size(block), n = extent(axis);
+    result_.sizes[0] = block == 0 ? 0 : (length + block - 1) / block;
+    result_.work *= std::max<int64_t>(block, 1);
+    line("  ", "const int64_t first = begin * " + width + ", last = end * " + width + " < " + n + " ? end * " + width + " : " + n + ";");
+  }
+  bool cut_axis_is_innermost() const {
+    const Store& store = nest_.stores[0];
+    const Layout& layout = *nest_.buffers[static_cast<size_t>(store.buffer)].layout;
+    for (size_t d = 0; d < store.target.size(); ++d) {
+      if (layout.strides[d] == 1 && graph_.node(store.target[d]).free == bit(schedule_.inner)) return true;
+    }
+    return false;
+  }
+
+  /// Values not yet known that depend on the axes in `open` alone; then the check of the indices among them.
+  void print_ready_values(const std::string& indent, uint64_t open, std::vector<bool>& known) {
+    bool checked = false;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const Node& n = graph_.node(id);
+      const auto at = static_cast<size_t>(id);
+      if (!reachable_[at] || known[at] || n.op == Op::constant || (n.free & ~open)) continue;
+      known[at] = true;
+      print_value(indent, id);
+      checked |= n.op == Op::index;
+    }
+    if (checked) line(indent, "if (failed) return 3;");
   }
 
   // Products ---------------------------------------------------------------------------------------------
@@ -945,7 +1001,8 @@ class Printer {
       text += "  const int64_t n" + std::to_string(s) + " = sizes[" + std::to_string(s) + "];\n";
     }
     text += "  (void)sizes;\n";
-    functions_ += text + body + "  return 0;\n}\n\n";
+    if (checks_) text += "  int64_t failed = 0;\n";
+    functions_ += text + body + (checks_ ? "  return failed ? 3 : 0;\n}\n\n" : "  return 0;\n}\n\n");
   }
 
   std::string entry() {
@@ -981,6 +1038,7 @@ class Printer {
   std::string functions_, head_, rows_;
   std::set<std::string> prelude_;
   int64_t partial_sections_ = 0;
+  bool checks_ = false;
   std::set<int> used_buffers_, loaded_;
   std::map<int, std::string> extent_names_;
   std::map<std::tuple<int64_t, int, int64_t>, std::string> stride_names_;

@@ -25,8 +25,8 @@ struct Value {
 
 class Runner {
  public:
-  Runner(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments)
-      : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments),
+  Runner(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments, bool writes)
+      : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments), writes_(writes),
         index_(static_cast<size_t>(graph_.axis_count())), changed_(index_.size()), known_(static_cast<size_t>(graph_.size())) {}
 
   void run(const Store& store) {
@@ -38,11 +38,13 @@ class Runner {
     loop(axes, 0, [&] { write(store); });
   }
 
+  const std::optional<IndexFailure>& failure() const { return failure_; }
+
  private:
   template <class F>
   void loop(std::span<const int> axes, size_t depth, const F& f) {
     if (depth == axes.size()) return f();
-    for (int64_t i = 0; i < graph_.extent(axes[depth]); ++i) {
+    for (int64_t i = 0; i < graph_.extent(axes[depth]) && !failure_; ++i) {
       set_index(axes[depth], i);
       loop(axes, depth + 1, f);
     }
@@ -67,6 +69,7 @@ class Runner {
     const Dtype dtype = layout.type->dtype;
     std::byte* at = address(store.buffer, offset, dtype);
     Value value = evaluate(store.value.id());
+    if (failure_ || !writes_) return;
     if (store.combine != Combine::set) value = combine(store.combine, read(at, dtype), value, dtype);
     put(at, dtype, value);
   }
@@ -153,6 +156,13 @@ class Runner {
     return total;
   }
 
+  Value checked_index(Value i, Value length, Value count) {
+    const int64_t place = i.integer < 0 ? add_wrapping(i.integer, length.integer) : i.integer;
+    if (place >= 0 && place < count.integer) return {0, place};
+    if (!failure_) failure_ = IndexFailure{i.integer, length.integer, count.integer};
+    return {};
+  }
+
   Value load(const Node& n) {
     const Layout& layout = *nest_.buffers[static_cast<size_t>(n.integer)].layout;
     int64_t offset = 0;
@@ -228,6 +238,7 @@ class Runner {
       case Op::axis: return {0, index_[static_cast<size_t>(n.integer)]};
       case Op::load: return load(n);
       case Op::reduce: return reduce(n);
+      case Op::index: return checked_index(child(0), child(1), child(2));
       case Op::math: return call_math(n);
       case Op::convert: return convert(child(0), graph_.node(graph_.child(n, 0)).dtype, n.dtype);
       case Op::select: return child(0).integer ? child(1) : child(2);
@@ -271,6 +282,8 @@ class Runner {
   const Graph& graph_;
   std::span<void* const> buffers_;
   std::span<const int64_t> arguments_;
+  bool writes_;
+  std::optional<IndexFailure> failure_;
   std::vector<int64_t> index_;
   /// Counts changes of indices: when each axis last changed, and when each node's value was computed.
   int64_t time_ = 1;
@@ -284,9 +297,23 @@ class Runner {
 
 }  // namespace
 
-void run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments) {
-  Runner runner(nest, buffers, arguments);
-  for (const Store& store : nest.stores) runner.run(store);
+namespace {
+std::optional<IndexFailure> run_stores(Runner runner, const Nest& nest) {
+  for (const Store& store : nest.stores) {
+    runner.run(store);
+    if (runner.failure()) break;
+  }
+  return runner.failure();
+}
+}  // namespace
+
+std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments) {
+  return run_stores(Runner(nest, buffers, arguments, true), nest);
+}
+
+std::optional<IndexFailure> find_index_failure(const Nest& nest, std::span<void* const> buffers,
+                                               std::span<const int64_t> arguments) {
+  return run_stores(Runner(nest, buffers, arguments, false), nest);
 }
 
 }  // namespace wengert::compile

@@ -247,6 +247,18 @@ bool find_product(const Nest& nest, const Survey& s, const std::vector<int>& sum
   return true;
 }
 
+/// Whether a value that depends on one loop axis differs at each index of it: a multiple of the index and a constant.
+bool has_steps(const Graph& graph, int32_t id) {
+  const Node& n = graph.node(id);
+  if (n.op == Op::axis) return true;
+  if (n.op != Op::add && n.op != Op::sub && n.op != Op::mul) return false;
+  const int32_t a = graph.child(n, 0), b = graph.child(n, 1);
+  if (graph.node(a).free != 0 && graph.node(b).free != 0) return false;
+  const int32_t moving = graph.node(a).free != 0 ? a : b, fixed = moving == a ? b : a;
+  if (n.op == Op::mul && (graph.node(fixed).op != Op::constant || graph.node(fixed).integer == 0)) return false;
+  return has_steps(graph, moving);
+}
+
 }  // namespace
 
 std::vector<bool> reachable_nodes(const Nest& nest) {
@@ -327,6 +339,20 @@ bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std
   misplaced = find_misplaced_in_rows(nest, s, schedule, own);
   split_reduction(nest, s, schedule);
   return misplaced < 0;
+}
+
+Schedule schedule_update(const Nest& nest) {
+  Schedule schedule;
+  schedule.kind = Schedule::update;
+  const Store& store = nest.stores[0];
+  for (int axis : store.axes) {
+    if (axis < 0) continue;
+    for (const Expr& at : store.target) {
+      if (nest.graph.node(at).free != bit(axis) || !has_steps(nest.graph, at.id())) continue;
+      if (schedule.inner < 0 || nest.graph.extent(axis) >= nest.graph.extent(schedule.inner)) schedule.inner = axis;
+    }
+  }
+  return schedule;
 }
 
 }  // namespace wengert::compile

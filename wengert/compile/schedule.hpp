@@ -14,7 +14,7 @@ struct Schedule {
   enum Kind : uint8_t {
     rows,      // for every index of the outer axes: reductions over rows, then one loop along the row
     columns,   // reductions whose vector lanes run along the innermost axis of the output
-    update,    // one loop nest in order, every target read and written
+    update,    // one loop nest in order, every target read and written; `inner` is cut among the threads
     product,   // sums of products, by blocks in registers: see product_text()
   };
   Kind kind = rows;
@@ -36,6 +36,10 @@ struct Schedule {
 /// puts its node in `misplaced`: its value needs memory of its own. Those in `own` have that already: where an operand
 /// repeats along an axis they are computed again for each index of it.
 bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std::span<const int32_t> own = {});
+
+/// The schedule of an update: elements meet in the order of the domain. Cut among the threads is an axis along which no
+/// two of them meet, so that sums depend on no number of threads: one of the target's coordinates follows it alone.
+Schedule schedule_update(const Nest& nest);
 
 /// Loads and stores of a nest as linear functions of loop indices, by node id (stores: by position).
 struct Accesses {

@@ -223,6 +223,11 @@ Expr convert(Expr a, Dtype dtype) {
   return a.graph()->make(Op::convert, dtype, {&a, 1});
 }
 
+Expr checked_index(Expr i, Expr length, Expr count) {
+  const Expr children[] = {i, length, count};
+  return i.graph()->make(Op::index, Dtype::int64, children);
+}
+
 Expr unary(Op op, Expr a) { return a.graph()->make(op, a.dtype(), {&a, 1}); }
 
 Expr math(std::string_view name, Expr a) { return math(name, {&a, 1}, a.dtype()); }
@@ -246,6 +251,10 @@ Expr math(std::string_view name, std::span<const Expr> arguments, Dtype result) 
 
 Expr Lowering::constant(double value, Dtype dtype) const {
   return is_floating(dtype) ? graph_.number(value, dtype) : graph_.integer(static_cast<int64_t>(value), dtype);
+}
+
+Expr Lowering::index(Expr i, int64_t length, int64_t count) const {
+  return checked_index(convert(i, Dtype::int64), integer(length), integer(count));
 }
 
 Expr Lowering::runtime(int i) const {

@@ -33,6 +33,7 @@ enum class Op : uint8_t {
   select,     // children: condition, where true, where false
   convert,    // to this node's dtype
   math,       // prelude function number `payload`: see math_functions()
+  index,      // children: i, length, count. i, or i + length where negative; outside [0, count) the kernel fails
   reduce,     // child 0 combined over the bound axes in `bound`
 };
 
@@ -116,6 +117,10 @@ Expr math(std::string_view name, Expr a);
 Expr math(std::string_view name, Expr a, Expr b);
 Expr math(std::string_view name, std::span<const Expr> arguments, Dtype result);
 
+/// i where it is not negative, else i + length. Where that is not in [0, count), count > 0, the kernel ends with
+/// wg_status_assertion and the value is 0, so that nothing outside is ever read or written. All int64.
+Expr checked_index(Expr i, Expr length, Expr count);
+
 /// The coordinates of one element: one int64 expression per axis.
 using Coordinates = std::vector<Expr>;
 
@@ -191,6 +196,10 @@ class Lowering {
   Expr integer(int64_t value, Dtype dtype = Dtype::int64) const { return graph_.integer(value, dtype); }
   /// A number of that dtype, integer or floating.
   Expr constant(double value, Dtype dtype) const;
+  /// An index of any integer dtype into an axis, negative ones from its end: see checked_index(). `count` says how many
+  /// values from 0 on are allowed, at least 1; by default all of the axis.
+  Expr index(Expr i, int64_t length) const { return index(i, length, length); }
+  Expr index(Expr i, int64_t length, int64_t count) const;
   /// The runtime parameter with that number, an int64.
   Expr runtime(int i) const;
   /// Combines body(r) over r in extents. `places` says which axes of the operand r runs over, as a hint that lets

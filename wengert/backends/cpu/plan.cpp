@@ -5,6 +5,7 @@
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 #include "wengert/compile/schedule.hpp"
+#include "wengert/trace/call.hpp"
 #include "wengert/trace/recorder.hpp"
 #include "wengert/trace/transform.hpp"
 
@@ -91,7 +92,7 @@ class Planner {
       result.sizes = std::move(kernel.sizes);
       result.runtime_sizes = std::move(kernel.runtime_sizes);
     }
-    if (!result.kernel) result.nest = std::move(step.nest);
+    if (!result.kernel || compile::checks_indices(*step.nest)) result.nest = std::move(step.nest);
     return result;
   }
 
@@ -124,8 +125,30 @@ class Planner {
   std::vector<uint32_t> block_;
 };
 
+/// What the user called: composites made of derivatives carry its name as a parameter.
+std::string operation_name(const Plan& plan) {
+  for (int i = 0; i < plan.params.size(); ++i) {
+    const std::string* given = std::get_if<std::string>(&plan.params[i]);
+    if (plan.primitive == &call_primitive && given && !given->empty()) return *given;
+  }
+  return plan.primitive->name;
+}
+
+[[noreturn]] void fail(const Plan& plan, const compile::IndexFailure& failure) {
+  std::string got;
+  const auto& names = plan.primitive->operands;
+  for (size_t i = 0; i < plan.inputs.size(); ++i) {
+    got += std::string(names[std::min(i, names.size() - 1)]) + " " + to_string(*plan.inputs[i]->type) + ", ";
+  }
+  const int64_t lowest = -failure.length, highest = failure.count - 1;
+  throw Error(ErrorKind::index, "index-range",
+              operation_name(plan) + ": " + got + "index " + std::to_string(failure.index) + " on an axis of length " +
+                  std::to_string(failure.length) + ": wanted an index from " + std::to_string(lowest) + " to " +
+                  std::to_string(highest) + call_site());
+}
+
 [[noreturn]] void fail(const Plan& plan, int32_t status) {
-  const std::string operation = plan.primitive->name;
+  const std::string operation = operation_name(plan);
   switch (status) {
     case wg_status_interrupted:
       throw Error(ErrorKind::state, "interrupted", operation + ": interrupted" + call_site());
@@ -190,7 +213,15 @@ class Launch {
     if (!step.kernel) return run_plainly(step, all);
     const int32_t status = step.runtime_sizes.empty() ? step.kernel(context(), buffers, step.sizes.data(), nullptr)
                                                       : run_with_runtimes(step, buffers);
+    if (status == wg_status_assertion) explain(step, all);
     if (status != wg_ok) fail(plan_, status);
+  }
+
+  /// Throws what the failed check has to say: the nest still knows.
+  void explain(const PlanStep& step, std::span<void* const> buffers) const {
+    if (!step.nest) return;
+    const std::vector<int64_t> arguments = runtime_values();
+    if (const auto failure = compile::find_index_failure(*step.nest, buffers, arguments)) fail(plan_, *failure);
   }
 
   int32_t run_with_runtimes(const PlanStep& step, void* const* buffers) const {
@@ -200,9 +231,14 @@ class Launch {
   }
 
   void run_plainly(const PlanStep& step, std::span<void* const> buffers) const {
-    std::vector<int64_t> arguments;
-    for (const RuntimeParam& r : runtimes_) arguments.push_back(r.value);
-    compile::run_nest(*step.nest, buffers, arguments);
+    const std::vector<int64_t> arguments = runtime_values();
+    if (const auto failure = compile::run_nest(*step.nest, buffers, arguments)) fail(plan_, *failure);
+  }
+
+  std::vector<int64_t> runtime_values() const {
+    std::vector<int64_t> values;
+    for (const RuntimeParam& r : runtimes_) values.push_back(r.value);
+    return values;
   }
 
   const Plan& plan_;
@@ -223,6 +259,9 @@ void run_direct(const Plan& plan, Inputs in, Array& out) {
   size_t n = 0;
   for (const Place& p : step.buffers) buffers[n++] = p.block < in.size() ? in[p.block]->data : result.node()->data;
   const int32_t status = step.kernel(context(), buffers, step.sizes.data(), nullptr);
+  if (status == wg_status_assertion && step.nest) {
+    if (const auto failure = compile::find_index_failure(*step.nest, {buffers, n}, {})) fail(plan, *failure);
+  }
   if (status != wg_ok) fail(plan, status);
   out = std::move(result);
 }

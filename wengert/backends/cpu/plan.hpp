@@ -22,7 +22,7 @@ struct Place {
 /// One kernel launch or library call.
 struct PlanStep {
   wg_kernel kernel = nullptr;                       // null: run the nest in plain C++
-  std::shared_ptr<compile::Nest> nest;
+  std::shared_ptr<compile::Nest> nest;              // also of kernels that check indices: it says which one failed
   std::shared_ptr<compile::ClaimedCall> claimed;
   size_t operand_count = 0;                         // claimed: the first buffers; the rest are results
   std::vector<Place> buffers;

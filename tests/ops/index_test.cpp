@@ -1,0 +1,264 @@
+// Reading and writing by indices against plain loops: values, derivatives, indices outside, threads, memory.
+#include <gtest/gtest.h>
+
+#include "tests/ops/primitive_testing.hpp"
+#include "wengert/backends/cpu/executor.hpp"
+#include "wengert/backends/cpu/kernels.hpp"
+#include "wengert/backends/cpu/threads.hpp"
+#include "wengert/trace/call.hpp"
+#include "wengert/trace/recorder.hpp"
+#include "wengert/wengert.hpp"
+
+namespace wengert::testing {
+namespace {
+
+/// The message of the error that f must throw, without the place of the call.
+template <class F>
+std::string error_of(F f, ErrorKind kind, const std::string& id) {
+  try {
+    f();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), kind) << e.what();
+    EXPECT_EQ(e.id(), id) << e.what();
+    const std::string text = e.what();
+    EXPECT_NE(text.find("; called at index_test.cpp:"), text.npos) << text;
+    return text.substr(0, text.find("; called at"));
+  }
+  ADD_FAILURE() << "nothing thrown";
+  return "";
+}
+
+/// 0, 1, 2, ... in that shape.
+Array counting(const Shape& shape, Dtype dtype = float32) { return reshape(arange(shape.size()), shape).astype(dtype); }
+
+Array indices(std::initializer_list<int64_t> list) { return array(std::vector<int64_t>(list)); }
+
+/// Pseudorandom indices from -length to length - 1, many of them equal.
+Array many_indices(int64_t count, int64_t length) {
+  std::mt19937_64 engine(17);
+  std::vector<int64_t> list;
+  for (int64_t i = 0; i < count; ++i) list.push_back(static_cast<int64_t>(engine() % static_cast<uint64_t>(2 * length)) - length);
+  return array(list);
+}
+
+/// f with kernels on one thread and on two, and in the plain evaluator: one result, one error.
+template <class F>
+void everywhere(F f) {
+  const int before = cpu::threads();
+  for (int threads : {1, 2}) {
+    cpu::set_threads(threads);
+    f();
+  }
+  cpu::set_threads(before);
+  const cpu::OracleScope oracle;
+  f();
+}
+
+// Values -------------------------------------------------------------------------------------------------
+
+TEST(Take, GathersAlongAnAxis) {
+  const Array x = counting({3, 4});
+  everywhere([&] {
+    EXPECT_EQ(values_of(take(x, indices({2, 0, -1}))), (Values{8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11}));
+    EXPECT_EQ(values_of(take(x, indices({1, -4}), 1)), (Values{1, 0, 5, 4, 9, 8}));
+    const Array square = take(x, array({{0, 1}, {-1, -2}}), -1);
+    EXPECT_EQ(square.shape(), (Shape{3, 2, 2}));
+    EXPECT_EQ(values_of(square), (Values{0, 1, 3, 2, 4, 5, 7, 6, 8, 9, 11, 10}));
+    EXPECT_EQ(values_of(take(x, array(int64_t{1}))), (Values{4, 5, 6, 7}));
+    EXPECT_EQ(take(x, array(std::vector<int64_t>())).shape(), (Shape{0, 4}));
+  });
+}
+
+TEST(Take, TakesEveryDtype) {
+  for (Dtype dtype : {bool_, uint8, int32, int64, float32, float64}) {
+    const Array x = contiguous_array({1, 0, 1, 1}, dtype, {4});
+    for (Dtype index : {uint8, int32, int64}) {
+      const Array y = take(x, contiguous_array({1, 3, 1}, index, {3}));
+      EXPECT_EQ(y.dtype(), dtype);
+      EXPECT_EQ(values_of(y), (Values{0, 1, 0}));
+    }
+    if (dtype == bool_) continue;
+    const Array operands[] = {x, contiguous_array({5, 6}, dtype, {2}), indices({1, -1})};
+    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_add"), operands, {Axes{0}, int64_t{0}})), (Values{1, 5, 1, 7}));
+    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_set"), operands, {Axes{0}, int64_t{0}})), (Values{1, 5, 1, 6}));
+  }
+}
+
+TEST(TakeAlongAxis, BroadcastsTheOtherAxes) {
+  const Array x = counting({2, 3});
+  everywhere([&] {
+    EXPECT_EQ(values_of(take_along_axis(x, array({{int64_t{2}, int64_t{-3}}, {int64_t{0}, int64_t{1}}}), 1)), (Values{2, 0, 3, 4}));
+    EXPECT_EQ(values_of(take_along_axis(x, array({{int64_t{1}}}), 1)), (Values{1, 4}));
+    EXPECT_EQ(values_of(add_along_axis(x, array({{10.f}, {20.f}}), array({{int64_t{1}}, {int64_t{-1}}}), 1)), (Values{0, 11, 2, 3, 4, 25}));
+  });
+}
+
+TEST(DynamicSlice, ReadsAndReplacesABlock) {
+  const Array x = counting({3, 4});
+  const std::vector<Array> starts = {array(int64_t{1}), array(-3)};
+  everywhere([&] {
+    EXPECT_EQ(values_of(dynamic_slice(x, starts, {2, 3})), (Values{5, 6, 7, 9, 10, 11}));
+    EXPECT_EQ(values_of(dynamic_update_slice(x, array({{-1.f, -2.f}}), starts)), (Values{0, 1, 2, 3, 4, -1, -2, 7, 8, 9, 10, 11}));
+  });
+}
+
+/// One kernel serves every start.
+TEST(DynamicSlice, CompilesOneKernelForAllStarts) {
+  const Array x = counting({100});
+  dynamic_slice(x, {array(int64_t{0})}, {5});
+  int kernels = 0;
+  cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
+  for (int64_t i = 0; i <= 95; ++i) EXPECT_EQ(values_of(dynamic_slice(x, {array(i)}, {5}))[0], i);
+  cpu::set_kernel_observer({});
+  EXPECT_EQ(kernels, 0);
+}
+
+// Indices outside ----------------------------------------------------------------------------------------
+
+TEST(IndexOutside, IsAnErrorThatNamesIt) {
+  const Array x = counting({5, 3});
+  const auto scatter = [&](const char* name, std::initializer_list<int64_t> list) {
+    const Array operands[] = {x, ones({static_cast<int64_t>(list.size()), 3}), indices(list)};
+    const CallScope scope(x);
+    return wengert::bind(*find_primitive(name), operands, {Axes{0}, int64_t{0}});
+  };
+  everywhere([&] {
+    EXPECT_EQ(error_of([&] { take(x, indices({0, 5, 1})); }, ErrorKind::index, "index-range"),
+              "take: x f32[5,3], indices i64[3], index 5 on an axis of length 5: wanted an index from -5 to 4");
+    EXPECT_EQ(error_of([&] { take(x, array({{int64_t{1}}, {int64_t{-4}}}), 1); }, ErrorKind::index, "index-range"),
+              "take: x f32[5,3], indices i64[2,1], index -4 on an axis of length 3: wanted an index from -3 to 2");
+    EXPECT_EQ(error_of([&] { take(x, indices({INT64_MIN})); }, ErrorKind::index, "index-range"),
+              "take: x f32[5,3], indices i64[1], index -9223372036854775808 on an axis of length 5: wanted an index from -5 to 4");
+    EXPECT_EQ(error_of([&] { take_along_axis(x, array({{int64_t{7}}}), 0); }, ErrorKind::index, "index-range"),
+              "take_along_axis: x f32[5,3], indices i64[1,3], index 7 on an axis of length 5: wanted an index from -5 to 4");
+    EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{3}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index, "index-range"),
+              "dynamic_slice: x f32[5,3], start i64[], start i64[], index 3 on an axis of length 5: wanted an index from -5 to 2");
+    EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{-2}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index, "index-range"),
+              "dynamic_slice: x f32[5,3], start i64[], start i64[], index -2 on an axis of length 5: wanted an index from -5 to 2");
+    EXPECT_EQ(error_of([&] { dynamic_update_slice(x, ones({2, 2}), {array(int64_t{4}), array(int64_t{0})}); }, ErrorKind::index, "index-range"),
+              "dynamic_update_slice: x f32[5,3], update f32[2,2], start i64[], start i64[], index 4 on an axis of length 5: "
+              "wanted an index from -5 to 3");
+    for (const char* name : {"scatter_add", "scatter_set"}) {
+      EXPECT_EQ(error_of([&] { scatter(name, {2, 6}); }, ErrorKind::index, "index-range"),
+                std::string(name) + ": x f32[5,3], values f32[2,3], indices i64[2], index 6 on an axis of length 5: wanted an index from -5 to 4");
+    }
+    EXPECT_EQ(values_of(x), values_of(counting({5, 3})));
+  });
+}
+
+/// Among so many that two threads share them.
+TEST(IndexOutside, IsFoundByAnyThread) {
+  const Array x = counting({1000});
+  for (int64_t place : {0, 300000, 599999}) {
+    std::vector<int64_t> list(600000, 7);
+    list[static_cast<size_t>(place)] = 1000;
+    error_of([&] { take(x, array(list)); }, ErrorKind::index, "index-range");
+  }
+}
+
+/// In a kernel that does more than take, and in what is derived from it.
+TEST(IndexOutside, IsFoundInFusedKernels) {
+  const Array x = counting({5, 3}), good = indices({4, 0}), bad = indices({0, -6});
+  const Type* types[] = {&x.type(), &good.type()};
+  const ProgramPtr program = record(types, [](std::span<const Array> in) -> Arrays { return {sum(tanh(take(in[0] * 2, in[1])))}; });
+  const Params params = call_params(program, "fused");
+  int kernels = 0;
+  cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
+  const auto f = [&](const Array& a, const Array& i) {
+    const CallScope scope(a);
+    const Array in[] = {a, i};
+    return call(params, in)[0];
+  };
+  f(x, good);
+  cpu::set_kernel_observer({});
+  EXPECT_EQ(kernels, 1);
+  everywhere([&] {
+    EXPECT_EQ(error_of([&] { f(x, bad); }, ErrorKind::index, "index-range"),
+              "fused: x f32[5,3], x i64[2], index -6 on an axis of length 5: wanted an index from -5 to 4");
+    error_of([&] { grad([&](const Array& a) { return f(a, bad); })(x); }, ErrorKind::index, "index-range");
+  });
+}
+
+TEST(IndexErrors, OfShapesAndDtypes) {
+  const Array x = counting({5, 3});
+  EXPECT_EQ(error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),
+            "take: x f32[5,3], indices f32[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
+  EXPECT_EQ(error_of([&] { take(x, array({true, false})); }, ErrorKind::dtype, "index-dtype"),
+            "take: x f32[5,3], indices bool[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
+  EXPECT_EQ(error_of([&] { take(x, indices({0}), 2); }, ErrorKind::shape, "axis-range"),
+            "take: x f32[5,3], axis 2: wanted an axis from -2 to 1");
+  EXPECT_EQ(error_of([&] { take(zeros({0, 3}), indices({0})); }, ErrorKind::index, "index-empty"),
+            "take: x f32[0,3], indices i64[1], axes [0], at 0: wanted no indices, since axis 0 has no elements");
+  EXPECT_EQ(error_of([&] { take_along_axis(x, indices({0}), 0); }, ErrorKind::shape, "take-along-axis"),
+            "take_along_axis: x f32[5,3], indices i64[1], axis 0: wanted equal lengths of x and indices but along the axis");
+  EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{0})}, {2, 2}); }, ErrorKind::shape, "dynamic-slice"),
+            "dynamic_slice: x f32[5,3], start i64[], sizes (2,2): wanted one start of rank 0 for each axis, and a block not larger than x");
+  EXPECT_EQ(error_of([&] { dynamic_update_slice(x, ones({2, 2}, float64), {array(0), array(0)}); }, ErrorKind::dtype, "dtype-equal"),
+            "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; convert with astype()");
+  EXPECT_EQ(error_of([&] { add_along_axis(x, ones({2, 3}), zeros({1, 3}, int64), 0); }, ErrorKind::shape, "index-values"),
+            "add_along_axis: x f32[5,3], values f32[2,3], indices i64[1,3], axis 0: wanted values of shape [1,3]");
+}
+
+// Gradients ----------------------------------------------------------------------------------------------
+
+TEST(TakeGradient, AddsWhatWasTakenMoreThanOnce) {
+  const int64_t rows = 50, width = 24, count = 4000;
+  const Array x = counting({rows, width}), at = many_indices(count, rows);
+  const Array weights = sin(counting({count, width}));
+  const std::vector<float> w = weights.to_vector<float>();
+  std::vector<float> wanted(static_cast<size_t>(rows * width));
+  const std::vector<int64_t> list = at.to_vector<int64_t>();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = list[static_cast<size_t>(i)] < 0 ? list[static_cast<size_t>(i)] + rows : list[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < width; ++j) wanted[static_cast<size_t>(row * width + j)] += w[static_cast<size_t>(i * width + j)];
+  }
+  const auto loss = [&](const Array& a) { return sum(take(a, at) * weights); };
+  everywhere([&] { EXPECT_EQ(grad(loss)(x).to_vector<float>(), wanted); });   // bit for bit: in the order of the indices
+}
+
+/// The other layouts: the axis that threads share is not the last one, or there is none.
+TEST(TakeGradient, IsTheSameOnAnyNumberOfThreads) {
+  for (const auto& [shape, axis] : {std::pair<Shape, int64_t>{{64, 300}, 1}, {{300}, 0}, {{8, 300, 3}, 1}}) {
+    const int64_t n = shape[static_cast<int>(axis)];
+    const Array x = counting(shape), at = many_indices(30000, n);
+    const Array weights = sin(take(x, at, axis));
+    const auto loss = [&, axis = axis](const Array& a) { return sum(take(a, at, axis) * weights); };
+    std::vector<std::string> bits;
+    everywhere([&] { bits.push_back(bytes_of(grad(loss)(x))); });
+    EXPECT_TRUE(bits[0] == bits[1]);
+    EXPECT_TRUE(bits[0] == bits[2]);
+  }
+}
+
+/// A table of 4 MB, from which 200 rows are taken one after the other: its gradient is allocated once.
+TEST(TakeGradient, OfManyTakesTouchesWhatTheyTook) {
+  const Array table = zeros({16384, 64});
+  const auto loss = [&](const Array& t) {
+    Array total = array(0.f);
+    for (int64_t i = 0; i < 200; ++i) total = total + sum(take(t, indices({i * 80, i})));
+    return total;
+  };
+  Array g = grad(loss)(table);
+  memory::reset_peak();
+  const int64_t before = memory::statistics().current;
+  g = grad(loss)(table);
+  EXPECT_LT(memory::statistics().peak - before, table.nbytes() * 3 / 2);
+  EXPECT_EQ(sum(g).item<float>(), 400 * 64);
+}
+
+TEST(ScatterSet, LeavesTheLastOfThoseThatMeet) {
+  const Array x = zeros({4}), v = array({1.f, 2.f, 3.f});
+  const auto set = [](const Array& a, const Array& b) {
+    const Array operands[] = {a, b, indices({2, 0, 2})};
+    return wengert::bind(*find_primitive("scatter_set"), operands, {Axes{0}, int64_t{0}});
+  };
+  everywhere([&] {
+    EXPECT_EQ(values_of(set(x, v)), (Values{2, 0, 3, 0}));
+    const auto [dx, dv] = grad<0, 1>([&](const Array& a, const Array& b) { return sum(set(a, b) * array({5.f, 6.f, 7.f, 8.f})); })(x, v);
+    EXPECT_EQ(values_of(dx), (Values{0, 6, 0, 8}));
+    EXPECT_EQ(values_of(dv), (Values{0, 5, 7}));
+  });
+}
+
+}  // namespace
+}  // namespace wengert::testing
