@@ -19,6 +19,7 @@
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/diff/reverse.hpp"
 #include "wengert/trace/bind.hpp"
+#include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
