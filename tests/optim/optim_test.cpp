@@ -117,9 +117,10 @@ TEST(Schedules, AreAskedForEveryStep) {
 struct Layer {
   Array weight = {}, bias = {};
   wg::nn::Buffer mean = {};
+  Array count = {};   // integers are no parameters
 };
-Layer make_layer() { return {wg::array({{1.f, 2.f}}), wg::array({3.f}), {wg::array({4.f})}}; }
-Layer zero_gradient() { return {wg::array({{0.f, 0.f}}), wg::array({0.f}), {}}; }
+Layer make_layer() { return {wg::array({{1.f, 2.f}}), wg::array({3.f}), {wg::array({4.f})}, wg::array({5})}; }
+Layer zero_gradient() { return {wg::array({{0.f, 0.f}}), wg::array({0.f}), {}, {}}; }
 
 TEST(Optimizers, DecayByPathAndValue) {
   const auto step = [](const auto& optimizer) {
@@ -138,7 +139,7 @@ TEST(Optimizers, DecayByPathAndValue) {
   }
 }
 
-TEST(Optimizers, LeaveBuffersAndFrozenLeavesAlone) {
+TEST(Optimizers, LeaveBuffersIntegersAndFrozenLeavesAlone) {
   const Layer p = make_layer();
   Layer gradient = zero_gradient();
   gradient.weight = wg::array({{1.f, 1.f}});
@@ -149,11 +150,13 @@ TEST(Optimizers, LeaveBuffersAndFrozenLeavesAlone) {
     EXPECT_NE(next.weight.node(), p.weight.node());
     EXPECT_EQ(next.bias.node(), p.bias.node());
     EXPECT_EQ(next.mean.value.node(), p.mean.value.node());
+    EXPECT_EQ(next.count.node(), p.count.node());
   };
   expect(wg::optim::sgd(0.1));
   expect(wg::optim::sgd(0.1, {.momentum = 0.9}));
   expect(wg::optim::adam(0.1));
-  EXPECT_FALSE(wg::optim::adam(0.1).init(p).mean.mean.value.defined()) << "buffers have no moments";
+  const auto state = wg::optim::adam(0.1).init(p);
+  EXPECT_FALSE(state.mean.mean.value.defined() || state.mean.count.defined()) << "they have no moments";
 }
 
 template <class F>
