@@ -222,6 +222,43 @@ TEST(LayerNorm, NamesWhatDoesNotFit) {
   expect_error([&] { layer(zeros({3})); }, "layer-norm-shape", "LayerNorm: f32[3]: wanted last axes [2,3]; called at ");
 }
 
+// Embedding ----------------------------------------------------------------------------------------------
+
+TEST(Embedding, TakesRowsOfItsWeight) {
+  const auto layer = nn::init(nn::Embedding{5, 3}, random::key(4));
+  EXPECT_EQ(layer.weight.shape(), (Shape{5, 3}));
+  const Values w = values_of(layer.weight);
+  const std::vector<int64_t> symbols{4, 0, 2, 2, 1, 4};
+  for (Dtype dtype : {int64, int32, uint8}) {
+    const Array y = layer(array(symbols, {2, 3}).astype(dtype));
+    EXPECT_EQ(y.shape(), (Shape{2, 3, 3}));
+    Values expected;
+    for (int64_t s : symbols) {
+      for (int64_t j = 0; j < 3; ++j) expected.push_back(w[static_cast<size_t>(s * 3 + j)]);
+    }
+    EXPECT_EQ(values_of(y), expected);
+  }
+  EXPECT_EQ(layer(zeros({0}, int64)).shape(), (Shape{0, 3}));
+}
+
+/// Rows that were taken twice get both gradients, those that were not taken zeros.
+TEST(Embedding, AddsTheGradientsOfARow) {
+  const auto layer = nn::init(nn::Embedding{4, 2}, random::key(4));
+  const Array symbols = array({2, 0, 2}), c = array({{1.f, 2.f}, {3.f, 4.f}, {10.f, 20.f}});
+  const auto gradient = grad([&](const nn::Embedding& l) { return sum(c * l(symbols)); })(layer);
+  EXPECT_EQ(values_of(gradient.weight), (Values{3, 4, 0, 0, 11, 22, 0, 0}));
+  nn::Embedding wide = layer;
+  wide.weight = layer.weight.astype(float64);
+  check_grads([&](const nn::Embedding& l) { return sum(square(l(symbols))); }, wide);
+}
+
+TEST(Embedding, NamesWhatDoesNotFit) {
+  const auto layer = nn::init(nn::Embedding{4, 2}, random::key(4));
+  expect_error([&] { layer(array({1, 4})); }, "index-range", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
+  expect_error([&] { layer(array({1.f})); }, "index-dtype", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
+  expect_error([] { nn::Embedding{4, 2}(array({1})); }, "nn-init", "Embedding: no weight: wanted a layer with parameters");
+}
+
 // Dropout ------------------------------------------------------------------------------------------------
 
 TEST(Dropout, ZeroesAndScalesInTrainingOnly) {

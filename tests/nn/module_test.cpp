@@ -166,6 +166,7 @@ TEST(Initializers, OfLayersUseTheirFans) {
     EXPECT_NEAR(variance(w) / expected, 1, 5 * std::sqrt(2.0 / static_cast<double>(w.size())));
   };
   expect(nn::init(nn::Linear{100, 50}, random::key(1)).weight, 2.0 / 100);
+  expect(nn::init(nn::Embedding{100, 50}, random::key(1)).weight, 1);
   expect(nn::init(nn::Conv2d{.in = 8, .out = 64, .size = {3, 5}}, random::key(1)).weight, 2.0 / (8 * 15));
   expect(nn::init(nn::Conv2d{.in = 8, .out = 64, .size = {3, 5}, .groups = 4}, random::key(1)).weight, 2.0 / (2 * 15));
 }

@@ -6,6 +6,7 @@
 #include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/index.hpp"
 #include "wengert/ops/normalize.hpp"
 #include "wengert/ops/product.hpp"
 #include "wengert/ops/shape.hpp"
@@ -120,6 +121,13 @@ Array LayerNorm::operator()(const Operand& input) const {
   const auto flattened = [&](const Array& a) { return a.defined() ? reshape(a, flat) : a; };
   const Array rows = reshape(x, x.shape().first(leading) + flat);
   return reshape(layer_norm(rows, flattened(w), flattened(b), eps), x.shape());
+}
+
+void Embedding::initialize(const Array& key) { weight = random::normal(random::fold_in(key, 0), {count, size}); }
+
+Array Embedding::operator()(const Operand& symbols) const {
+  const CallScope scope(symbols);
+  return take(initialized(weight, "Embedding", "weight"), symbols.to_array());
 }
 
 Array Flatten::operator()(const Operand& input) const {

@@ -82,6 +82,17 @@ struct LayerNorm {
   Array operator()(const Operand& x) const;
 };
 
+/// A vector for each of `count` symbols: y[...] = weight[symbols[...]]. symbols: int64, int32 or uint8 of any shape;
+/// y: [..., size]; weight: [count, size], drawn from a standard normal distribution. Errors: those of take() along
+/// axis 0: dtype (symbols not integers), index (not one of `count`; negative ones count from the end).
+struct Embedding {
+  int64_t count = 0, size = 0;
+  Array weight = {};
+
+  void initialize(const Array& key);
+  Array operator()(const Operand& symbols) const;
+};
+
 /// All axes but the first as one: [N, C, H, W] to [N, C*H*W], row-major.
 struct Flatten {
   Array operator()(const Operand& x) const;
