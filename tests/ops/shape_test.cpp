@@ -1,75 +1,13 @@
 // Functions that move elements, against plain loops over indices, in every dtype and layout; derivatives of slices and
 // what they cost.
-#include <gtest/gtest.h>
-
-#include "tests/ops/primitive_testing.hpp"
+#include "tests/ops/shape_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/trace/call.hpp"
 #include "wengert/trace/recorder.hpp"
-#include "wengert/wengert.hpp"
 
 namespace wengert::testing {
 namespace {
-
-constexpr Dtype dtypes[] = {bool_, uint8, int32, int64, float32, float64};
-
-using Index = std::vector<int64_t>;
-
-/// Calls f with every index of a shape, in row-major order.
-template <class F>
-void for_each_index(const Shape& shape, F f) {
-  Index index(static_cast<size_t>(shape.rank()));
-  for (int64_t n = 0; n < shape.size(); ++n) {
-    int64_t rest = n;
-    for (int d = shape.rank(); d-- > 0;) {
-      index[static_cast<size_t>(d)] = rest % shape[d];
-      rest /= shape[d];
-    }
-    f(index);
-  }
-}
-
-int64_t row_major(const Shape& shape, const Index& index) {
-  int64_t n = 0;
-  for (int d = 0; d < shape.rank(); ++d) n = n * shape[d] + index[static_cast<size_t>(d)];
-  return n;
-}
-
-/// Element i of the result is element `from(i)` of x.
-template <class F>
-Values gathered(const Values& x, const Shape& shape, const Shape& result, F from) {
-  Values values;
-  for_each_index(result, [&](const Index& i) { values.push_back(x[static_cast<size_t>(row_major(shape, from(i)))]); });
-  return values;
-}
-
-/// 0, 1, 2, ... as far as the dtype tells them apart.
-Array counted(const Shape& shape, Dtype dtype, Placement placement = Placement::contiguous) {
-  Values values;
-  for (int64_t n = 0; n < shape.size(); ++n) values.push_back(is_bool(dtype) ? (n * n + n / 3) % 2 : n % 251);
-  return make_operand(values, dtype, shape, shape.rank() == 0 ? Placement::contiguous : placement);
-}
-
-Error thrown_by(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::internal, "", "");
-}
-
-void expect_error(const std::function<void()>& f, ErrorKind kind, const std::string& id, const std::string& text) {
-  const Error e = thrown_by(f);
-  EXPECT_EQ(e.kind(), kind) << e.what();
-  EXPECT_EQ(e.id(), id);
-  EXPECT_EQ(std::string(e.what()).substr(0, text.size()), text);
-  EXPECT_NE(std::string(e.what()).find("; called at "), std::string::npos) << e.what();
-}
-
-bool shares_memory(const Array& a, const Array& b) { return a.node()->storage && a.node()->storage == b.node()->storage; }
 
 // Slices -------------------------------------------------------------------------------------------------
 
@@ -322,6 +260,79 @@ TEST(Views, OfAResultInMemoryGivenAway) {
   bind_donating(call_primitive, in, 2, call_params(program, "test"), {}, got);
   EXPECT_EQ(got[0].node()->data, given);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(values_of(got[i]), values_of(wanted[i])) << i;
+}
+
+// Flip, expand, squeeze ----------------------------------------------------------------------------------
+
+TEST(Flip, ReversesAxes) {
+  struct Case {
+    Shape shape;
+    Axes axes;
+  };
+  for (const auto& [shape, axes] : {Case{{5}, {}}, Case{{3, 4}, {0}}, Case{{3, 4}, {-1}}, Case{{2, 3, 4}, {0, -1}}, Case{{2, 1, 4}, {}},
+                                    Case{{}, {}}, Case{{0, 3}, {}}, Case{{3, 0}, {0}}}) {
+    for (Dtype dtype : dtypes) {
+      for (Placement placement : placements) {
+        const Array x = counted(shape, dtype, placement), y = flip(x, axes);
+        const Values wanted = gathered(values_of(x), shape, shape, [&, &shape = shape, &axes = axes](Index i) {
+          for (int d = 0; d < shape.rank(); ++d) {
+            if (axes.empty() || axes.contains(d) || axes.contains(d - shape.rank())) i[static_cast<size_t>(d)] = shape[d] - 1 - i[static_cast<size_t>(d)];
+          }
+          return i;
+        });
+        EXPECT_EQ(values_of(y), wanted) << to_string(shape);
+        EXPECT_EQ(values_of(flip(y, axes)), values_of(x));
+        EXPECT_TRUE(shape.size() == 0 || shares_memory(x, y));
+      }
+    }
+  }
+  const Array x = counted({2, 3}, float64);
+  check_grads([](const Array& a) { return sum(sin(flip(a, {1})) * array({{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}})); }, x);
+  expect_error([&] { flip(x, {2}); }, ErrorKind::shape, "axis-range", "flip: x f64[2,3], axis 2: wanted an axis from -2 to 1; called at ");
+  EXPECT_EQ(thrown_by([&] { flip(x, {0, -2}); }).id(), "axis-repeated");
+}
+
+TEST(Expand, InsertsAxesOfLengthOne) {
+  for (Dtype dtype : dtypes) {
+    for (Placement placement : placements) {
+      const Array x = counted({5, 7}, dtype, placement);
+      const auto expect = [&](const Array& y, const Shape& shape) {
+        EXPECT_EQ(y.shape(), shape);
+        EXPECT_EQ(values_of(y), values_of(x));
+        EXPECT_TRUE(shares_memory(x, y));
+        EXPECT_EQ(y.node()->data, x.node()->data);
+        EXPECT_EQ(values_of(squeeze(y)), values_of(x));
+        EXPECT_EQ(squeeze(y).shape(), x.shape());
+      };
+      expect(expand(x, 0), {1, 5, 7});
+      expect(expand(x, -1), {5, 7, 1});
+      expect(expand(x, {1, 3}), {5, 1, 7, 1});
+      expect(expand(x, {-1, 0, 2}), {1, 5, 1, 7, 1});
+      expect(expand(x, {}), {5, 7});
+    }
+  }
+  EXPECT_EQ(expand(array(3.0f), {0, 1}).shape(), (Shape{1, 1}));
+  EXPECT_EQ(expand(counted({0, 2}, float32), 1).shape(), (Shape{0, 1, 2}));
+  const Array x = counted({2, 3}, float32);
+  expect_error([&] { expand(x, 3); }, ErrorKind::shape, "axis-range", "expand: x f32[2,3], axes [3]: wanted axes from -3 to 2; called at ");
+  expect_error([&] { expand(x, {1, -3}); }, ErrorKind::shape, "axis-repeated", "expand: x f32[2,3], axes [1,-3]: wanted each axis once; called at ");
+  expect_error([&] { expand(x, {0, 1, 2, 3, 4, 5, 6}); }, ErrorKind::shape, "expand-rank",
+               "expand: x f32[2,3], axes [0,1,2,3,4,5,6]: wanted at most 8 axes in the result; called at ");
+}
+
+TEST(Squeeze, RemovesAxesOfLengthOne) {
+  const Array x = counted({1, 5, 1, 7, 1}, float32, Placement::strided);
+  EXPECT_EQ(squeeze(x).shape(), (Shape{5, 7}));
+  EXPECT_EQ(squeeze(x, {0, -1}).shape(), (Shape{5, 1, 7}));
+  EXPECT_EQ(squeeze(x, 2).shape(), (Shape{1, 5, 7, 1}));
+  EXPECT_EQ(values_of(squeeze(x, 2)), values_of(x));
+  EXPECT_TRUE(shares_memory(squeeze(x), x));
+  EXPECT_EQ(squeeze(counted({1, 1}, float32)).shape(), Shape{});
+  EXPECT_EQ(squeeze(counted({1, 0}, float32)).shape(), Shape{0});
+  check_grads([](const Array& a) { return sum(sin(expand(squeeze(a), 1))); }, counted({1, 3, 1}, float64));
+  expect_error([&] { squeeze(x, {0, 1}); }, ErrorKind::shape, "squeeze-length",
+               "squeeze: x f32[1,5,1,7,1], axis 1: wanted axes of length 1; called at ");
+  EXPECT_EQ(thrown_by([&] { squeeze(x, 5); }).id(), "axis-range");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "wengert/ops/shape.hpp"
 
+#include <array>
 #include <cstdlib>
 
 #include "wengert/ops/common.hpp"
@@ -8,10 +9,7 @@
 namespace wengert {
 namespace {
 using Values = std::vector<Expr>;
-
-Array zeros_of(const Type& type) {
-  return broadcast_to(detail::scalar(int64_t{0}, type.dtype, type.weak), type.shape);
-}
+using detail::zeros_of;
 }  // namespace
 
 const Primitive broadcast_to_primitive{
@@ -302,6 +300,8 @@ Array transpose(const Operand& x, const Axes& axes) {
 
 namespace detail {
 
+Array zeros_of(const Type& type) { return broadcast_to(scalar(int64_t{0}, type.dtype, type.weak), type.shape); }
+
 Array slice(const Array& x, const SlicePlace& place) {
   return bind(slice_primitive, x, {place.sizes, place.strides, place.dropped}, Runtimes(place.starts));
 }
@@ -339,6 +339,58 @@ Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes
     place.strides.push_back(size <= 1 ? 1 : stride);
   }
   return detail::slice(a, place);
+}
+
+Array flip(const Operand& x, const Axes& axes) {
+  note_call(x);
+  const Array a = x.to_array();
+  const Axes flipped = normalize_axes("flip", a, axes);
+  detail::SlicePlace place{{}, a.shape(), {}};
+  for (int d = 0; d < a.rank(); ++d) {
+    const bool turns = flipped.contains(d) && a.shape()[d].value() > 1;
+    place.starts.push_back(turns ? a.shape()[d] - 1 : 0);
+    place.strides.push_back(turns ? -1 : 1);
+  }
+  return detail::slice(a, place);
+}
+
+Array expand(const Operand& x, const Axes& axes) {
+  note_call(x);
+  const Array a = x.to_array();
+  const int64_t rank = a.rank() + axes.size();
+  const std::string got = "x " + describe(a) + ", axes " + to_string(Param(axes));
+  if (rank > max_rank) fail(ErrorKind::shape, "expand-rank", "expand", got, "at most " + std::to_string(max_rank) + " axes in the result");
+  std::array<bool, max_rank> added{};
+  for (int64_t axis : axes) {
+    if (axis < -rank || axis >= rank) {
+      fail(ErrorKind::shape, "axis-range", "expand", got, "axes from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
+    }
+    bool& is_new = added[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
+    if (is_new) fail(ErrorKind::shape, "axis-repeated", "expand", got, "each axis once");
+    is_new = true;
+  }
+  Shape shape;
+  for (int d = 0, next = 0; d < rank; ++d) shape.push_back(added[static_cast<size_t>(d)] ? Dim(1) : a.shape()[next++]);
+  return reshape(a, shape);
+}
+
+Array squeeze(const Operand& x, const Axes& axes) {
+  note_call(x);
+  const Array a = x.to_array();
+  Axes gone;
+  if (axes.empty()) {
+    for (int d = 0; d < a.rank(); ++d) {
+      if (a.shape()[d].value() == 1) gone.push_back(d);
+    }
+  } else {
+    gone = normalize_axes("squeeze", a, axes);
+  }
+  for (int64_t axis : gone) {
+    if (a.shape()[static_cast<int>(axis)].value() != 1) {
+      fail(ErrorKind::shape, "squeeze-length", "squeeze", "x " + describe(a) + ", axis " + std::to_string(axis), "axes of length 1");
+    }
+  }
+  return reshape(a, without(a.shape(), gone));
 }
 
 Array Array::transpose(std::source_location where) const { return wengert::transpose(Operand(*this, where)); }

@@ -17,8 +17,18 @@ Array transpose(const Operand& x, const Axes& axes = {});
 /// and may be negative, then a limit of -1 takes in element 0. No number counts from the end. A view: no element is
 /// copied. Errors: shape "slice-rank" (not one number for each axis), value "slice-stride" (0), index "slice-range".
 Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes& strides = {});
+/// The elements in reverse order along `axes`; without them, along every axis. A view. Errors: shape (axes).
+Array flip(const Operand& x, const Axes& axes = {});
+/// x with axes of length 1 inserted: `axes` are their numbers in the result, where -1 is the last. A view. Errors: shape
+/// "axis-range", "axis-repeated", "expand-rank" (more than 8 axes).
+Array expand(const Operand& x, const Axes& axes);
+/// x without `axes`, which have length 1; without them, without all such axes. A view. Errors: shape "squeeze-length".
+Array squeeze(const Operand& x, const Axes& axes = {});
 
 namespace detail {
+/// Zeros of that type that take no memory.
+Array zeros_of(const Type& type);
+
 /// Where the elements of a slice lie in an array: one start, length and stride for each axis. Axes in `dropped`, of
 /// length 1, are missing in the slice.
 struct SlicePlace {
