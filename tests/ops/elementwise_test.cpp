@@ -125,7 +125,7 @@ Function derivative(const Function& f) {
     const bool active = true;
     const Array ones = contiguous_array(Values(static_cast<size_t>(x.size()), 1), x.dtype(), x.shape());
     auto result = diff::vjp_through([&](std::span<const Array> in) { return Arrays{f(in[0])}; }, {&x, 1}, {&active, 1});
-    const Array dx = result.depends[0] ? result.pullback({&ones, 1})[0] : Array();
+    const Array dx = result.pullback.depends(0) ? result.pullback({&ones, 1})[0] : Array();
     return dx.defined() ? dx : contiguous_array(Values(static_cast<size_t>(x.size())), x.dtype(), x.shape());
   };
 }

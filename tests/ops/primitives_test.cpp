@@ -241,7 +241,7 @@ Arrays backward(const diff::ArrayFunction& f, std::span<const Array> x, std::spa
   diff::VjpResult result = diff::vjp_through(f, x, {active.get(), x.size()});
   Arrays cotangents(u.begin(), u.end());
   for (size_t i = 0; i < cotangents.size(); ++i) {
-    if (!result.depends[i]) cotangents[i] = Array();
+    if (!result.pullback.depends(i)) cotangents[i] = Array();
   }
   Arrays dx = result.pullback(cotangents);
   for (size_t i = 0; i < dx.size(); ++i) {

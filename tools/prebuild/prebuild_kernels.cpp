@@ -162,17 +162,17 @@ void use_conversions() {
 
 /// One step of training with that network and optimizer.
 template <class Net, class Optimizer>
-void use_training(Net net, const Optimizer& optimizer, const wg::Array& x) {
+void use_training(Net net, const Optimizer& optimizer, const wg::Array& x, wg::Dtype labels = wg::int32) {
   net = wg::nn::init(std::move(net), wg::random::key(0));
   const auto loss = [&](const Net& n) {
     const wg::Array logits = wg::nn::apply(n, x, {.training = true, .key = wg::random::key(1)}).first;
-    return std::pair{wg::nn::softmax_cross_entropy(logits, zeros(wg::int32, {x.dim(0)})), logits};
+    return std::pair{wg::nn::softmax_cross_entropy(logits, zeros(labels, {x.dim(0)})), logits};
   };
   auto state = optimizer.init(net);
   for (int step = 0; step < 2; ++step) {
     auto [value, gradient] = wg::value_and_grad(loss)(net);
     std::tie(net, state) = optimizer.update(std::move(net), std::move(state), gradient);
-    wg::nn::count_correct(value.second, zeros(wg::int32, {x.dim(0)}));
+    wg::nn::count_correct(value.second, zeros(labels, {x.dim(0)}));
   }
   wg::nn::apply(net, x);
 }
@@ -185,6 +185,11 @@ void use_networks() {
   use_training(mlp, wg::optim::sgd(0.1, {.momentum = 0.9}), images);
   use_training(mlp, wg::optim::adam(1e-3), images);
   use_training(mlp, wg::optim::adamw(1e-3), images);
+  for (int64_t batch : {1, 16, 128}) {
+    for (wg::Dtype labels : {wg::int32, wg::int64}) {
+      use_training(sequential(Linear{6, 5}, wg::relu, Linear{5, 3}), wg::optim::sgd(0.1), zeros(wg::float32, {batch, 6}), labels);
+    }
+  }
   const auto cnn = sequential(Conv2d{.in = 1, .out = 32, .size = {3, 3}, .padding = {1, 1}}, wg::relu, MaxPool2d{},
                               Conv2d{.in = 32, .out = 64, .size = {3, 3}}, wg::relu, MaxPool2d{}, Flatten{},
                               Dropout{0.25}, Linear{64 * 6 * 6, 128}, wg::relu, Linear{128, 10});

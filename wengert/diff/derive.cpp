@@ -109,6 +109,15 @@ Params pruned_call(const Program& program, std::vector<Source>& sources, const c
   return call_params(pruned, name);
 }
 
+void note_passed(BackwardPlan& plan) {
+  const Program& program = *plan.call.program(0);
+  plan.passes_on = program.equations().empty();
+  for (Atom a : program.outputs()) {
+    plan.passes_on = plan.passes_on && !a.is_constant() && plan.sources[a.id()].kind == Source::cotangent;
+    plan.passed.push_back(a.is_constant() ? 0 : a.id());
+  }
+}
+
 }  // namespace
 
 Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
@@ -296,6 +305,7 @@ BackwardPlan Derivation::derive_backward(uint64_t live, uint64_t accumulate) con
     const auto place = std::find_if(residuals_.begin(), residuals_.end(), same);
     s = {Source::extra, static_cast<int>(place - residuals_.begin())};
   }
+  note_passed(plan);
   return plan;
 }
 

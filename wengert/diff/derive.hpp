@@ -40,6 +40,8 @@ struct BackwardPlan {
   Params call;
   std::vector<Source> sources;      // residuals by their number: kind extra, index into Derivation::residuals()
   std::vector<int> results;         // operand of the equation that result i is the cotangent of
+  bool passes_on = false;           // nothing to compute: result i is the cotangent in sources[passed[i]]
+  std::vector<uint32_t> passed;
 };
 
 /// All that is derived for one equation and one set of active operands.

@@ -4,14 +4,79 @@
 
 namespace wengert::diff {
 
-/// The interpreter of reverse mode. An entry is what one equation needs on the way back: its derivation, runtime
-/// parameters, residuals and the slots of its operands and outputs. Lists stand one after the other in arenas.
+namespace {
+
+/// What one equation needs on the way back: its derivation, runtime parameters, residuals and the slots of its
+/// operands and outputs.
+struct Entry {
+  const Derivation* rule;
+  uint32_t first_residual;
+  uint32_t first_slot;      // operand slots, then output slots
+  uint16_t operand_count;
+  uint16_t output_count;
+  int32_t runtimes;         // index, or -1
+};
+
+/// The lists that a tape is made of. They outlive it: most functions are differentiated again and again.
+struct TapeMemory {
+  std::vector<Entry> entries;
+  std::vector<Array> residuals;
+  std::vector<int64_t> slots;
+  std::vector<Runtimes> runtimes;
+  std::vector<Array> inputs;                       // as the function sees them
+  std::vector<int64_t> input_slots, output_slots;  // -1: none
+  std::vector<Array> cotangents;                   // by slot
+  std::vector<Array> in, out;                      // of the step under way
+
+  void clear() {
+    entries.clear(), residuals.clear(), slots.clear(), runtimes.clear(), inputs.clear();
+    input_slots.clear(), output_slots.clear(), cotangents.clear(), in.clear(), out.clear();
+  }
+};
+
+/// A thread's unused lists: a few, and none that a long function has made long.
+struct TapeMemories {
+  static constexpr size_t most = 4, longest = 1 << 12;
+  std::vector<std::unique_ptr<TapeMemory>> unused;
+
+  static std::unique_ptr<TapeMemory> take() {
+    auto& unused = thread().tapes.get<TapeMemories>().unused;
+    if (unused.empty()) return std::make_unique<TapeMemory>();
+    auto memory = std::move(unused.back());
+    unused.pop_back();
+    return memory;
+  }
+  static void give_back(std::unique_ptr<TapeMemory> memory) {
+    memory->clear();
+    auto& unused = thread().tapes.get<TapeMemories>().unused;
+    if (unused.size() < most && memory->slots.capacity() <= longest) unused.push_back(std::move(memory));
+  }
+};
+
+}  // namespace
+
+/// The interpreter of reverse mode.
 class Tape final : public Interpreter {
  public:
-  using Interpreter::Interpreter;
+  explicit Tape(Label label) : Interpreter(std::move(label)), owned_(TapeMemories::take()), memory_(*owned_) {}
+  ~Tape() override { TapeMemories::give_back(std::move(owned_)); }
 
-  Array add_input(const Array& primal) { return track(primal); }
-  bool owns(const Array& x) const { return x.node()->tag == tag(); }
+  /// The primals as the function sees them; those in `active` are followed.
+  std::span<const Array> add_inputs(std::span<const Array> primals, std::span<const bool> active) {
+    for (size_t i = 0; i < primals.size(); ++i) {
+      const bool followed = active[i] && is_inexact(primals[i].dtype());
+      memory_.input_slots.push_back(followed ? slots_ : -1);
+      memory_.inputs.push_back(followed ? track(primals[i]) : primals[i]);
+    }
+    return memory_.inputs;
+  }
+
+  /// Replaces an output of the function by its primal.
+  void add_output(Array& y) {
+    const bool own = y.defined() && y.node()->tag == tag();
+    memory_.output_slots.push_back(own ? y.node()->slot : -1);
+    if (own) y = share(y.node()->owner);
+  }
 
   void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
             std::span<Array> out) override {
@@ -36,77 +101,76 @@ class Tape final : public Interpreter {
     record(rule, primitive, in, primal_inputs, params, runtimes, out);
   }
 
-  std::vector<Array> run_backward(std::span<const int64_t> inputs, std::span<const int64_t> outputs,
-                                  std::span<const Array> seeds) {
-    std::vector<Array> cotangents(static_cast<size_t>(slots_));
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (outputs[i] < 0 || !seeds[i].defined()) continue;
-      Array& ct = cotangents[static_cast<size_t>(outputs[i])];
+  /// Cotangents of the inputs from those of the outputs. Residuals are freed on the way.
+  std::vector<Array> run_backward(std::span<const Array> seeds) {
+    std::vector<Array>& cotangents = memory_.cotangents;
+    cotangents.resize(static_cast<size_t>(slots_));
+    for (size_t i = 0; i < memory_.output_slots.size(); ++i) {
+      const int64_t slot = memory_.output_slots[i];
+      if (slot < 0 || !seeds[i].defined()) continue;
+      Array& ct = cotangents[static_cast<size_t>(slot)];
       ct = ct.defined() ? add_cotangents(ct, seeds[i]) : seeds[i];
     }
-    while (!entries_.empty()) {
-      step_back(entries_.back(), cotangents);
-      residuals_.resize(entries_.back().first_residual);
-      slot_list_.resize(entries_.back().first_slot);
-      entries_.pop_back();
+    while (!memory_.entries.empty()) {
+      const Entry& entry = memory_.entries.back();
+      step_back(entry, cotangents);
+      while (memory_.residuals.size() > entry.first_residual) memory_.residuals.pop_back();
+      memory_.entries.pop_back();
     }
     std::vector<Array> result;
-    for (int64_t slot : inputs) result.push_back(slot < 0 ? Array() : std::move(cotangents[static_cast<size_t>(slot)]));
+    result.reserve(memory_.input_slots.size());
+    for (int64_t slot : memory_.input_slots) {
+      result.push_back(slot < 0 ? Array() : std::move(cotangents[static_cast<size_t>(slot)]));
+    }
     return result;
   }
 
+  bool depends(size_t output) const { return memory_.output_slots[output] >= 0; }
   static Array add_cotangents(const Array& a, const Array& b);
 
  private:
   static constexpr size_t max_operands = 8;
 
-  struct Entry {
-    const Derivation* rule;
-    uint32_t first_residual;
-    uint32_t first_slot;      // operand slots, then output slots
-    uint16_t operand_count;
-    uint16_t output_count;
-    int32_t runtimes;         // index, or -1
-  };
-
   Array track(const Array& primal) { return detail::make_traced(tag(), primal.node()->layout, primal, slots_++); }
 
   void record(const Derivation& rule, const Primitive& primitive, Inputs in, Inputs primals, const Params& params,
               const Runtimes& runtimes, std::span<Array> out) {
-    std::vector<Array> extended;
-    std::span<Array> results = out;
-    if (rule.extra_count() > 0) {
-      extended.resize(static_cast<size_t>(rule.output_count() + rule.extra_count()));
-      results = extended;
-      bind_into(call_primitive, primals, rule.forward(), runtimes, results);
+    if (rule.extra_count() == 0) {
+      bind_into(primitive, primals, params, runtimes, out);
+      keep(rule, in, primals, out, runtimes);
     } else {
-      bind_into(primitive, primals, params, runtimes, results);
+      std::vector<Array> extended(static_cast<size_t>(rule.output_count() + rule.extra_count()));
+      bind_into(call_primitive, primals, rule.forward(), runtimes, extended);
+      keep(rule, in, primals, extended, runtimes);
+      std::move(extended.begin(), extended.begin() + static_cast<std::ptrdiff_t>(out.size()), out.begin());
     }
-    Entry entry{&rule, static_cast<uint32_t>(residuals_.size()), static_cast<uint32_t>(slot_list_.size()),
-                static_cast<uint16_t>(in.size()), static_cast<uint16_t>(out.size()), -1};
-    for (const Source& s : rule.residuals()) {
-      const auto i = static_cast<size_t>(s.index);
-      residuals_.push_back(s.kind == Source::input ? share(primals[i])
-                           : s.kind == Source::output ? results[i] : results[i + out.size()]);
-    }
-    for (Node* x : in) slot_list_.push_back(x->tag == tag() ? x->slot : -1);
-    if (!runtimes.empty()) {
-      entry.runtimes = static_cast<int32_t>(runtimes_.size());
-      runtimes_.push_back(runtimes);
-    }
-    const size_t outputs_at = slot_list_.size();
-    slot_list_.resize(outputs_at + out.size(), -1);
-    for (size_t i = 0; i < extended.size() && i < out.size(); ++i) out[i] = std::move(extended[i]);
+    int64_t* outputs = memory_.slots.data() + memory_.entries.back().first_slot + in.size();
     for (int o : rule.tangent().results) {
       Array& y = out[static_cast<size_t>(o)];
-      slot_list_[outputs_at + static_cast<size_t>(o)] = slots_;
+      outputs[o] = slots_;
       y = track(y);
     }
-    entries_.push_back(entry);
+  }
+
+  /// Notes the equation. `results` are its outputs and, after them, the extra ones.
+  void keep(const Derivation& rule, Inputs in, Inputs primals, std::span<const Array> results, const Runtimes& runtimes) {
+    const auto outputs = static_cast<size_t>(rule.output_count());
+    const size_t first_slot = memory_.slots.size();
+    memory_.entries.push_back({&rule, static_cast<uint32_t>(memory_.residuals.size()), static_cast<uint32_t>(first_slot),
+                               static_cast<uint16_t>(in.size()), static_cast<uint16_t>(outputs),
+                               runtimes.empty() ? -1 : static_cast<int32_t>(memory_.runtimes.size())});
+    for (const Source& s : rule.residuals()) {
+      const auto i = static_cast<size_t>(s.index);
+      memory_.residuals.push_back(s.kind == Source::input ? share(primals[i])
+                                  : s.kind == Source::output ? results[i] : results[i + outputs]);
+    }
+    for (Node* x : in) memory_.slots.push_back(x->tag == tag() ? x->slot : -1);
+    for (size_t i = 0; i < outputs; ++i) memory_.slots.push_back(-1);
+    if (!runtimes.empty()) memory_.runtimes.push_back(runtimes);
   }
 
   void step_back(const Entry& entry, std::vector<Array>& cotangents) {
-    const int64_t* operands = slot_list_.data() + entry.first_slot;
+    const int64_t* operands = memory_.slots.data() + entry.first_slot;
     const int64_t* outputs = operands + entry.operand_count;
     uint64_t live = 0, accumulate = 0;
     for (size_t i = 0; i < entry.output_count; ++i) {
@@ -120,47 +184,53 @@ class Tape final : public Interpreter {
       if (!repeated) accumulate |= uint64_t{1} << i;
     }
     const BackwardPlan& plan = entry.rule->backward(live, accumulate);
-    const Runtimes& runtimes = entry.runtimes < 0 ? detail::no_runtimes : runtimes_[static_cast<size_t>(entry.runtimes)];
-    in_.clear();
-    out_.clear();
-    out_.resize(plan.results.size());
+    if (plan.passes_on) return pass_on(plan, cotangents, operands, outputs);
+    const Runtimes& runtimes =
+        entry.runtimes < 0 ? detail::no_runtimes : memory_.runtimes[static_cast<size_t>(entry.runtimes)];
+    std::vector<Array>&in = memory_.in, &out = memory_.out;
+    in.clear();
+    out.clear();
+    out.resize(plan.results.size());
     const uint64_t given_up = gather(entry, plan, cotangents, operands, outputs);
-    bind_donating(call_primitive, in_, given_up, plan.call, runtimes, out_);
-    in_.clear();
-    for (size_t r = 0; r < out_.size(); ++r) {
+    bind_donating(call_primitive, in, given_up, plan.call, runtimes, out);
+    in.clear();
+    for (size_t r = 0; r < out.size(); ++r) {
       Array& ct = cotangents[static_cast<size_t>(operands[plan.results[r]])];
       const bool was_added = (accumulate >> plan.results[r] & 1) != 0;
-      ct = ct.defined() && !was_added ? add_cotangents(ct, out_[r]) : std::move(out_[r]);
+      ct = ct.defined() && !was_added ? add_cotangents(ct, out[r]) : std::move(out[r]);
+    }
+  }
+
+  /// The way back of sums and their like: cotangents go on as they are.
+  void pass_on(const BackwardPlan& plan, std::vector<Array>& cotangents, const int64_t* operands, const int64_t* outputs) {
+    for (size_t r = 0; r < plan.results.size(); ++r) {
+      const Array& ct = cotangents[static_cast<size_t>(outputs[plan.sources[plan.passed[r]].index])];
+      Array& sum = cotangents[static_cast<size_t>(operands[plan.results[r]])];
+      sum = sum.defined() ? add_cotangents(sum, ct) : ct;
     }
   }
 
   /// The operands of a backward plan. An accumulator that nobody else holds is given away to be written over.
   uint64_t gather(const Entry& entry, const BackwardPlan& plan, std::vector<Array>& cotangents,
                   const int64_t* operands, const int64_t* outputs) {
+    uint64_t accumulators = 0;
+    std::vector<Array>& in = memory_.in;
     for (const Source& s : plan.sources) {
       if (s.kind == Source::cotangent) {
-        in_.push_back(cotangents[static_cast<size_t>(outputs[s.index])]);
+        in.push_back(cotangents[static_cast<size_t>(outputs[s.index])]);
       } else if (s.kind == Source::accumulator) {
-        Array& sum = cotangents[static_cast<size_t>(operands[s.index])];
-        in_.push_back(std::move(sum));
-        sum = Array();
+        accumulators |= uint64_t{1} << in.size();
+        in.push_back(std::move(cotangents[static_cast<size_t>(operands[s.index])]));
       } else {
-        in_.push_back(residuals_[entry.first_residual + static_cast<size_t>(s.index)]);
+        in.push_back(memory_.residuals[entry.first_residual + static_cast<size_t>(s.index)]);
       }
-    }
-    uint64_t accumulators = 0;
-    for (size_t i = 0; i < in_.size(); ++i) {
-      if (plan.sources[i].kind == Source::accumulator) accumulators |= uint64_t{1} << i;
     }
     return accumulators;
   }
 
-  std::vector<Entry> entries_;
-  std::vector<Array> residuals_;
-  std::vector<int64_t> slot_list_;
-  std::vector<Runtimes> runtimes_;
+  std::unique_ptr<TapeMemory> owned_;
+  TapeMemory& memory_;
   int64_t slots_ = 0;
-  std::vector<Array> in_, out_;   // of the step under way
 };
 
 }  // namespace wengert::diff
@@ -182,31 +252,22 @@ std::vector<Array> Pullback::operator()(std::span<const Array> cotangents) {
                 "vjp: the pullback was used before: wanted one use; call vjp again, or linearize for several" + call_site());
   }
   const std::unique_ptr<Tape> tape = std::move(tape_);
-  return tape->run_backward(input_slots_, output_slots_, cotangents);
+  return tape->run_backward(cotangents);
 }
+
+bool Pullback::depends(size_t i) const { return tape_ && tape_->depends(i); }
 
 VjpResult vjp_through(const ArrayFunction& f, std::span<const Array> primals, std::span<const bool> active,
                       Label label) {
   VjpResult result;
   result.pullback.tape_ = std::make_unique<Tape>(std::move(label));
   Tape& tape = *result.pullback.tape_;
-  std::vector<Array> inputs(primals.begin(), primals.end());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    result.pullback.input_slots_.push_back(-1);
-    if (!active[i] || !is_inexact(inputs[i].dtype())) continue;
-    inputs[i] = tape.add_input(inputs[i]);
-    result.pullback.input_slots_.back() = inputs[i].node()->slot;
-  }
+  const std::span<const Array> inputs = tape.add_inputs(primals, active);
   {
     const CurrentInterpreter scope(&tape);
     result.outputs = f(inputs);
   }
-  for (Array& y : result.outputs) {
-    const bool own = y.defined() && tape.owns(y);
-    result.depends.push_back(own);
-    result.pullback.output_slots_.push_back(own ? y.node()->slot : -1);
-    if (own) y = share(y.node()->owner);
-  }
+  for (Array& y : result.outputs) tape.add_output(y);
   return result;
 }
 

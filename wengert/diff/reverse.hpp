@@ -22,17 +22,17 @@ class Pullback {
   /// The cotangents of the inputs from those of the outputs (undefined: zero), under the interpreter that is current
   /// now. Inputs that no output depends on get undefined. Consumes the tape: a second call is Error(state).
   std::vector<Array> operator()(std::span<const Array> cotangents);
+  /// Whether output i depends on an active input.
+  bool depends(size_t i) const;
 
  private:
   friend struct Linearized;
   friend struct VjpResult vjp_through(const ArrayFunction&, std::span<const Array>, std::span<const bool>, Label);
   std::unique_ptr<Tape> tape_;
-  std::vector<int64_t> input_slots_, output_slots_;
 };
 
 struct VjpResult {
   std::vector<Array> outputs;
-  std::vector<bool> depends;   // by output: on an active input
   Pullback pullback;
 };
 

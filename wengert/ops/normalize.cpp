@@ -443,11 +443,20 @@ Array over_axes(const char* name, const Primitive& primitive, const Operand& x, 
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
 
+std::vector<int64_t> integers_of(const Array& x) {
+  const auto widened = [](const auto& values) { return std::vector<int64_t>(values.begin(), values.end()); };
+  switch (x.dtype()) {
+    case Dtype::uint8: return widened(x.to_vector<uint8_t>());
+    case Dtype::int32: return widened(x.to_vector<int32_t>());
+    default: return x.to_vector<int64_t>();
+  }
+}
+
 /// Labels whose values are known must name a class. Inside a recorded program there are no values to look at, and
 /// kernels have no way yet to fail for a value: there pick() answers NaN, which nobody takes for a loss.
 void check_labels(const char* operation, const Array& labels, int64_t classes) {
   if (labels.node()->tag != 0 || labels.size() == 0) return;
-  const std::vector<int64_t> values = labels.astype(int64).to_vector<int64_t>();
+  const std::vector<int64_t> values = integers_of(labels);
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= 0 && values[i] < classes) continue;
     fail(ErrorKind::index, "label-range", operation, "label " + std::to_string(values[i]) + " at place " + std::to_string(i) + " of " + describe(labels),

@@ -1,5 +1,7 @@
 #include "wengert/program/params.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -70,23 +72,32 @@ uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {
   return hash_combine(h, tail);
 }
 
-Params::Params(std::vector<Param> values) {
+/// What a thread used last, by hash.
+struct Params::Recent {
+  std::array<std::shared_ptr<const Record>, 64> records;
+
+  static Recent& of_thread() {
+    static thread_local Recent recent;
+    return recent;
+  }
+};
+
+Params::Params(std::span<const Param> values) {
   if (values.empty()) return;
   uint64_t hash = values.size();
   for (const Param& p : values) hash = hash_combine(hash, hash_param(p));
-  record_ = std::make_shared<const Record>(Record{std::move(values), hash});
+  auto& recent = Recent::of_thread().records[hash % 64];
+  if (!recent || recent->hash != hash || !std::equal(values.begin(), values.end(), recent->values.begin(), recent->values.end(), equal_param)) {
+    recent = std::make_shared<const Record>(Record{{values.begin(), values.end()}, hash});
+  }
+  record_ = recent;
 }
 
 bool Params::operator==(const Params& other) const {
   if (record_ == other.record_) return true;
-  if (!record_ || !other.record_ || record_->hash != other.record_->hash ||
-      record_->values.size() != other.record_->values.size()) {
-    return false;
-  }
-  for (size_t i = 0; i < record_->values.size(); ++i) {
-    if (!equal_param(record_->values[i], other.record_->values[i])) return false;
-  }
-  return true;
+  if (!record_ || !other.record_ || record_->hash != other.record_->hash) return false;
+  return std::equal(record_->values.begin(), record_->values.end(), other.record_->values.begin(), other.record_->values.end(),
+                    equal_param);
 }
 
 std::string to_string(const Param& param) {

@@ -24,8 +24,9 @@ using Param = std::variant<bool, int64_t, double, Dtype, std::string, Axes, Shap
 class Params {
  public:
   Params() = default;
-  Params(std::initializer_list<Param> values) : Params(std::vector<Param>(values)) {}
-  explicit Params(std::vector<Param> values);
+  Params(std::initializer_list<Param> values) : Params(std::span<const Param>(values.begin(), values.size())) {}
+  /// Equal values that were used a moment ago on this thread are shared, not copied.
+  explicit Params(std::span<const Param> values);
 
   bool empty() const { return !record_; }
   int size() const { return record_ ? static_cast<int>(record_->values.size()) : 0; }
@@ -49,6 +50,7 @@ class Params {
     std::vector<Param> values;
     uint64_t hash;
   };
+  struct Recent;
   std::shared_ptr<const Record> record_;
 };
 

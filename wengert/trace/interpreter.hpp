@@ -98,7 +98,7 @@ struct Thread {
       if (data) destroy(data);
     }
   };
-  Cache plans, derivations;
+  Cache plans, derivations, tapes;
 };
 
 namespace detail {

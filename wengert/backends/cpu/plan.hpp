@@ -49,6 +49,7 @@ struct Plan {
   std::vector<PlanStep> steps;
   std::vector<PlanOutput> outputs;
   bool direct = false;                              // one kernel over inputs and one output, nothing else
+  bool views = false;                               // nothing to compute: outputs are views of inputs
 };
 
 /// Derives the plan of a primitive for operands of those layouts.
