@@ -17,20 +17,12 @@ std::string path_text(std::span<const Step> steps) {
 
 namespace {
 
-uint64_t hash_combine(uint64_t seed, uint64_t value) {
-  const uint64_t h = (seed ^ value) * 0x9e3779b97f4a7c15u;
-  return h ^ (h >> 29);
-}
-
-std::string name_text(const Step& s) {
-  if (s.kind == Step::key) return "\"" + std::string(s.name) + "\"";
-  return std::string(s.name);
-}
-
 std::string number_text(double x) {
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
 }
+
+}  // namespace
 
 std::string value_text(const StaticValue& v) {
   switch (v.kind) {
@@ -43,6 +35,18 @@ std::string value_text(const StaticValue& v) {
     case StaticValue::other: return std::string(v.type->name);
   }
   return {};
+}
+
+namespace {
+
+uint64_t hash_combine(uint64_t seed, uint64_t value) {
+  const uint64_t h = (seed ^ value) * 0x9e3779b97f4a7c15u;
+  return h ^ (h >> 29);
+}
+
+std::string name_text(const Step& s) {
+  if (s.kind == Step::key) return "\"" + std::string(s.name) + "\"";
+  return std::string(s.name);
 }
 
 class Paths final : public Visitor {

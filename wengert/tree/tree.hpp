@@ -58,6 +58,8 @@ namespace detail {
 
 /// As paths are written: `layers[3].bias`.
 std::string path_text(std::span<const Step> steps);
+/// As values are printed; a function or a value of another type shows only what it is.
+std::string value_text(const StaticValue& value);
 
 class Count final : public Visitor {
  public:

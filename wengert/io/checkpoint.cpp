@@ -1,0 +1,170 @@
+#include "wengert/io/checkpoint.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "wengert/io/npz.hpp"
+#include "wengert/io/zip.hpp"
+
+namespace wengert::io::detail {
+namespace {
+
+using nlohmann::json;
+using tree::detail::StaticValue;
+
+constexpr const char* operation = "load_checkpoint";
+constexpr const char* description_name = "checkpoint.json";
+constexpr const char* format_name = "wengert-checkpoint";
+constexpr int format_version = 1;
+
+/// The static values of a tree that mean the same in every process, by path.
+class Values final : public tree::detail::Visitor {
+ public:
+  Values() : Visitor(true) {}
+  void leaf(Array&) override {}
+  void static_value(const StaticValue& v) override {
+    if (v.kind != StaticValue::pointer && v.kind != StaticValue::other) texts[path_text(path())] = value_text(v);
+  }
+  std::map<std::string, std::string> texts;
+};
+
+/// `path` below `part`.
+std::string below(std::string_view part, const std::string& path) {
+  if (part.empty() || path.empty()) return std::string(part) + path;
+  return std::string(part) + (path.front() == '[' ? "" : ".") + path;
+}
+bool is_below(std::string_view part, std::string_view path) {
+  return path.starts_with(part) && (part.empty() || path.size() == part.size() || path[part.size()] == '.' || path[part.size()] == '[');
+}
+
+/// An open checkpoint.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : path_(path), zip_(operation, path) {
+    for (const ZipEntry& e : zip_.entries()) {
+      if (e.name.ends_with(".npy")) arrays_[e.name.substr(0, e.name.size() - 4)] = &e;
+      else if (e.name == description_name) description_ = read_description(e);
+    }
+    if (description_.is_null()) not_a_checkpoint();
+  }
+
+  /// What was saved there; undefined where nothing was.
+  Array take(const std::string& path, const Array& like) {
+    const auto found = arrays_.find(path);
+    if (found == arrays_.end()) {
+      if (like.defined()) fail(ErrorKind::value, "checkpoint-missing", path + ": is not in it", describe(like));
+      return {};
+    }
+    const Array x = read_array(*zip_.open(*found->second));
+    arrays_.erase(found);
+    if (like.defined() && !(x.shape() == like.shape())) fail(ErrorKind::shape, "checkpoint-shape", path + ": is " + describe(x), describe(like));
+    if (like.defined() && x.dtype() != like.dtype()) fail(ErrorKind::dtype, "checkpoint-dtype", path + ": is " + describe(x), describe(like));
+    return placed(path, x, like.defined() && like.type().weak);
+  }
+  void want_nothing_left(std::string_view part) const {
+    for (const auto& [path, entry] : arrays_) {
+      if (!is_below(part, path)) continue;
+      fail(ErrorKind::value, "checkpoint-extra", path + ": is in it", "only arrays that the tree has; give the tree that was saved, or name a part of it");
+    }
+  }
+  void want_value(const std::string& path, const std::string& text) const {
+    const auto& values = description_.at("values");
+    const auto saved = values.find(path);
+    if (saved == values.end() || *saved == text) return;
+    fail(ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text, "the value that was saved");
+  }
+
+ private:
+  [[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& got, const std::string& wanted) const {
+    throw Error(kind, id, std::string(operation) + ": " + path_ + ": " + got + ": wanted " + wanted);
+  }
+  [[noreturn]] void not_a_checkpoint() const {
+    fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version), "a file of save_checkpoint; read_npz reads others");
+  }
+
+  json read_description(const ZipEntry& entry) const {
+    if (entry.size > (int64_t{64} << 20)) not_a_checkpoint();
+    std::string text(static_cast<size_t>(entry.size), '\0');
+    zip_.open(entry)->read(text.data(), entry.size);
+    const json d = json::parse(text, nullptr, false);
+    const bool right = d.is_object() && d.value("format", json()) == format_name && d.value("version", json()) == format_version &&
+                       d.value("values", json()).is_object() && d.value("order", json()).is_object() &&
+                       std::all_of(d["values"].begin(), d["values"].end(), [](const json& v) { return v.is_string(); });
+    if (!right) not_a_checkpoint();
+    return d;
+  }
+
+  /// x in the order of axes in memory that it had: kernels may add in another order over other strides.
+  Array placed(const std::string& path, const Array& x, bool weak) const {
+    const auto found = description_.at("order").find(path);
+    if (found == description_.at("order").end() && !weak) return x;
+    std::array<uint8_t, max_rank> order{};
+    std::iota(order.begin(), order.end(), uint8_t{0});
+    if (found != description_.at("order").end()) order = checked_order(*found, x.rank());
+
+    Shape shape;   // of x with its axes in that order
+    Strides strides{};
+    for (int i = 0; i < x.rank(); ++i) {
+      shape.push_back(x.shape()[order[static_cast<size_t>(i)]]);
+      strides[static_cast<size_t>(i)] = x.layout().strides[order[static_cast<size_t>(i)]];
+    }
+    const Array view = wengert::detail::make_view(x, Layout::of(Type::of(x.dtype(), shape), strides), 0);
+    Array result = wengert::detail::make_array(Layout::dense_of(Type::of(x.dtype(), x.shape(), weak), order));
+    wengert::detail::copy_strided(result.node()->data, view.node());
+    return result;
+  }
+  std::array<uint8_t, max_rank> checked_order(const json& text, int rank) const {
+    std::array<uint8_t, max_rank> order{};
+    unsigned seen = 0;
+    for (size_t i = 0; text.is_array() && i < text.size() && i < order.size(); ++i) {
+      if (!text[i].is_number_unsigned() || text[i].get<uint64_t>() >= max_rank) not_a_checkpoint();
+      order[i] = text[i].get<uint8_t>();
+      seen |= 1u << order[i];
+    }
+    if (!text.is_array() || text.size() != static_cast<size_t>(rank) || seen != (1u << rank) - 1) not_a_checkpoint();
+    return order;
+  }
+
+  std::string path_;
+  ZipReader zip_;
+  std::map<std::string, const ZipEntry*> arrays_;   // not yet taken
+  json description_;
+};
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk, std::source_location where) {
+  const std::vector<std::string> paths = tree::detail::paths_of(tree, walk);
+  const std::vector<Array> leaves = tree::detail::leaves_of(tree, walk);
+  Values values;
+  walk(tree, values);
+  json order = json::object();
+  ZipWriter zip("save_checkpoint", path);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    if (!leaves[i].defined()) continue;
+    add_array(zip, paths[i], leaves[i], "save_checkpoint", where);
+    const Layout& layout = leaves[i].layout();
+    if (layout.dense && !layout.contiguous) {
+      order[paths[i]] = std::vector<int>(layout.order.begin(), layout.order.begin() + leaves[i].rank());
+    }
+  }
+  const json description = {{"format", format_name}, {"version", format_version}, {"values", values.texts}, {"order", order}};
+  zip.add(description_name, {description.dump(1, ' ', false, json::error_handler_t::replace)});
+  zip.commit();
+}
+
+std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part) {
+  const std::vector<std::string> paths = tree::detail::paths_of(like, walk);
+  std::vector<Array> leaves = tree::detail::leaves_of(like, walk);
+  Values values;
+  walk(like, values);
+  Reader reader(path);
+  for (size_t i = 0; i < leaves.size(); ++i) leaves[i] = reader.take(below(part, paths[i]), leaves[i]);
+  reader.want_nothing_left(part);
+  for (const auto& [name, text] : values.texts) reader.want_value(below(part, name), text);
+  return leaves;
+}
+
+}  // namespace wengert::io::detail
