@@ -1,12 +1,12 @@
-// A convolutional network learns Fashion-MNIST, and leaves a report. Usage: cnn [epochs] [training images] [folder]
+// A convolutional network learns Fashion-MNIST, and leaves a report.
+// Usage: cnn [epochs] [training images] [folder] [--resume]
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "wengert/data/dataset.hpp"
-#include "wengert/train/progress.hpp"
-#include "wengert/train/report.hpp"
+#include "wengert/train/train.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -25,6 +25,15 @@ struct Net {
     h = dropout(wg::reshape(h, {h.dim(0), -1}), context);
     return output(wg::relu(dense(h)));
   }
+};
+
+/// Everything that the training needs to go on: what a checkpoint holds.
+struct Run {
+  Net net;
+  wg::optim::AdamState<Net> moments = {};
+  wg::Array key;
+  wg::train::Log log = {};
+  int64_t images;   // a static value: a checkpoint of another training set is refused
 };
 
 /// Fills the parts of the report that show how the net does on the test images; returns its accuracy.
@@ -47,21 +56,27 @@ double examine(const Net& net, const wg::data::Dataset& test, wg::train::Report&
   return static_cast<double>(right) / static_cast<double>(test.size());
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
+  const bool resume = argc > 1 && std::string(argv[argc - 1]) == "--resume";
+  if (resume) --argc;
   const int epochs = argc > 1 ? std::atoi(argv[1]) : 8;
-  const std::string folder = argc > 3 ? argv[3] : "out/fashion-mnist";
+  const std::string folder = argc > 3 ? argv[3] : "out/fashion-mnist", checkpoint = folder + "/checkpoint.npz";
   std::filesystem::create_directories(folder);
-  std::filesystem::remove(folder + "/metrics.jsonl");
+  const wg::train::Interrupt interrupt;
   auto data = wg::data::fashion_mnist();
   if (argc > 2) {
     const auto part = data.train.slice(0, std::atol(argv[2]));
     data.train = wg::data::Dataset(part.x, part.y);
   }
 
-  auto net = wg::nn::init(Net{}, wg::random::key(0));
   const auto adam = wg::optim::adam(1e-3);
-  auto state = adam.init(net);
-  std::printf("%s\n", wg::nn::summary(net).c_str());
+  Run run{.net = wg::nn::init(Net{}, wg::random::key(0)), .key = wg::random::key(1), .images = data.train.size()};
+  run.moments = adam.init(run.net);
+  wg::train::Saver saver(checkpoint);
+  if (resume) run = wg::io::load_checkpoint(checkpoint, run);
+  else saver.save(run);
+  wg::train::write_metrics(folder + "/metrics.jsonl", run.log.epochs());
+  std::printf("%s\n", wg::nn::summary(run.net).c_str());
 
   // The logits come back beside the loss, so that the accuracy costs nothing more.
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y, const wg::Array& key) {
@@ -72,39 +87,42 @@ int main(int argc, char** argv) {
   wg::train::Report report;
   report.title = "A convolutional network on Fashion-MNIST";
   report.classes = wg::data::fashion_mnist_names();
-  wg::Array key = wg::random::key(1);
-  const wg::train::Progress clock("", 0);
-  for (int epoch = 1; epoch <= epochs; ++epoch) {
-    const auto batches = data.train.shuffle(wg::random::fold_in(key, -epoch)).batches(128, true);
-    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(epochs), batches.size(), "images");
-    double total = 0;
-    int64_t step = 0, right = 0;
-    const auto text = [&] {
-      char line[64];
-      std::snprintf(line, sizeof line, "loss %.4f  accuracy %.2f %%", total / static_cast<double>(step),
-                    100 * static_cast<double>(right) / static_cast<double>(step * 128));
-      return std::string(line);
-    };
-    for (const auto& [x, y] : batches) {
-      const auto [value, gradient] = wg::value_and_grad(loss)(net, x, y, wg::random::fold_in(key, epoch * 1000 + step));
-      std::tie(net, state) = adam.update(std::move(net), std::move(state), gradient);
-      total += static_cast<double>(value.first.item<float>());
-      right += wg::nn::count_correct(value.second, y);
-      ++step;
-      progress.update(step, step * 128, text());
+  wg::train::Log& log = run.log;
+  while (log.epoch() <= epochs) {
+    const int64_t epoch = log.epoch();
+    const auto batches = data.train.shuffle(wg::random::fold_in(run.key, -epoch)).batches(128, true);
+    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(epochs), batches.size(), "images",
+                                 log.batch(), log.examples());
+    while (log.batch() < batches.size()) {
+      const auto [x, y] = batches[log.batch()];
+      const auto [value, gradient] = wg::value_and_grad(loss)(run.net, x, y, wg::random::fold_in(run.key, epoch * 1000 + log.batch()));
+      std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
+      log.add(static_cast<double>(value.first.item<float>()), 128, wg::nn::count_correct(value.second, y));
+      progress.update(log.batch(), log.examples(), log.text());
+      saver.save_when_due(run);
+      if (interrupt.requested()) {
+        saver.save(run);
+        std::printf("\nstopped; the same command with --resume goes on\n");
+        return wg::train::Interrupt::exit_code;
+      }
     }
-    progress.finish(text());
-    const double count = static_cast<double>(step);
-    report.epochs.push_back({epoch, total / count, static_cast<double>(right) / (count * 128), examine(net, data.test, report), progress.rate()});
-    wg::train::append_metrics(folder + "/metrics.jsonl", report.epochs.back());
+    progress.finish(log.text());
+    log.end_epoch(examine(run.net, data.test, report), progress.rate());
+    saver.save(run);
+    wg::train::write_metrics(folder + "/metrics.jsonl", log.epochs());
   }
-  std::printf("test accuracy %.2f %%\n", 100 * report.epochs.back().test_accuracy);
 
+  report.epochs = log.epochs();
+  const double accuracy = report.confusion.empty() ? examine(run.net, data.test, report) : report.epochs.back().test_accuracy;
+  std::printf("test accuracy %.2f %%\n", 100 * accuracy);
   report.facts = {{"network", "conv 32 3x3, pool, conv 64 3x3, pool, dropout, dense 128, dense 10"},
                   {"training", "Adam 1e-3, batches of 128, " + std::to_string(epochs) + " epochs"},
                   {"machine", std::to_string(std::thread::hardware_concurrency()) + " processors"},
-                  {"time", std::to_string(static_cast<int>(clock.seconds())) + " s"},
-                  {"test accuracy", std::to_string(100 * report.epochs.back().test_accuracy) + " %"}};
+                  {"time", std::to_string(static_cast<int>(log.seconds())) + " s"},
+                  {"test accuracy", std::to_string(100 * accuracy) + " %"}};
   wg::train::write_report(folder + "/report.html", report);
   std::printf("wrote %s/report.html\n", folder.c_str());
+} catch (const wg::Error& error) {
+  std::fprintf(stderr, "cnn: %s\n", error.what());
+  return 1;
 }

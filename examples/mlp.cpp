@@ -1,11 +1,10 @@
-// A dense network learns Fashion-MNIST. Usage: mlp [epochs] [training images]
+// A dense network learns Fashion-MNIST. Usage: mlp [epochs] [training images] [folder] [--resume]
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "wengert/data/dataset.hpp"
-#include "wengert/nn/nn.hpp"
-#include "wengert/optim/optim.hpp"
-#include "wengert/train/progress.hpp"
+#include "wengert/train/train.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -19,39 +18,66 @@ struct Net {
   }
 };
 
+/// What a checkpoint holds.
+struct Run {
+  Net net;
+  wg::optim::AdamState<Net> moments = {};
+  wg::train::Log log = {};
+  int64_t images;
+};
+
 double accuracy(const Net& net, const wg::data::Dataset& set) {
   double right = 0;
   for (const auto& [x, y] : set.batches(1000)) right += wg::nn::count_correct(net(x), y);
   return right / static_cast<double>(set.size());
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
+  const bool resume = argc > 1 && std::string(argv[argc - 1]) == "--resume";
+  if (resume) --argc;
   const int epochs = argc > 1 ? std::atoi(argv[1]) : 6;
+  const std::string folder = argc > 3 ? argv[3] : "out/mlp", checkpoint = folder + "/checkpoint.npz";
+  std::filesystem::create_directories(folder);
+  const wg::train::Interrupt interrupt;
   auto data = wg::data::fashion_mnist();
   if (argc > 2) {
     const auto part = data.train.slice(0, std::atol(argv[2]));
     data.train = wg::data::Dataset(part.x, part.y);
   }
-  auto net = wg::nn::init(Net{}, wg::random::key(0));
   const auto adam = wg::optim::adam(1e-3);
-  auto state = adam.init(net);
+  Run run{.net = wg::nn::init(Net{}, wg::random::key(0)), .images = data.train.size()};
+  run.moments = adam.init(run.net);
+  wg::train::Saver saver(checkpoint);
+  if (resume) run = wg::io::load_checkpoint(checkpoint, run);
+  else saver.save(run);
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y) {
-    return wg::nn::softmax_cross_entropy(n(x), y);
+    const wg::Array logits = n(x);
+    return std::pair{wg::nn::softmax_cross_entropy(logits, y), logits};
   };
 
-  for (int epoch = 1; epoch <= epochs; ++epoch) {
-    const auto batches = data.train.shuffle(epoch).batches(128, true);
-    wg::train::Progress progress("epoch " + std::to_string(epoch), batches.size(), "images");
-    double total = 0;
-    int64_t step = 0;
-    for (const auto& [x, y] : batches) {
-      const auto [value, gradient] = wg::value_and_grad(loss)(net, x, y);
-      std::tie(net, state) = adam.update(std::move(net), std::move(state), gradient);
-      total += static_cast<double>(value.item<float>());
-      ++step;
-      progress.update(step, step * 128, "loss " + std::to_string(total / static_cast<double>(step)));
+  wg::train::Log& log = run.log;
+  while (log.epoch() <= epochs) {
+    const auto batches = data.train.shuffle(log.epoch()).batches(128, true);
+    wg::train::Progress progress("epoch " + std::to_string(log.epoch()), batches.size(), "images", log.batch(), log.examples());
+    while (log.batch() < batches.size()) {
+      const auto [x, y] = batches[log.batch()];
+      const auto [value, gradient] = wg::value_and_grad(loss)(run.net, x, y);
+      std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
+      log.add(static_cast<double>(value.first.item<float>()), 128, wg::nn::count_correct(value.second, y));
+      progress.update(log.batch(), log.examples(), log.text());
+      saver.save_when_due(run);
+      if (interrupt.requested()) {
+        saver.save(run);
+        std::printf("\nstopped; the same command with --resume goes on\n");
+        return wg::train::Interrupt::exit_code;
+      }
     }
-    progress.finish("loss " + std::to_string(total / static_cast<double>(step)));
+    progress.finish(log.text());
+    log.end_epoch(accuracy(run.net, data.test), progress.rate());
+    saver.save(run);
   }
-  std::printf("test accuracy %.2f %%\n", 100 * accuracy(net, data.test));
+  std::printf("test accuracy %.2f %%\n", 100 * accuracy(run.net, data.test));
+} catch (const wg::Error& error) {
+  std::fprintf(stderr, "mlp: %s\n", error.what());
+  return 1;
 }

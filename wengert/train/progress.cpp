@@ -20,12 +20,12 @@ std::string time_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::string label, int64_t total, std::string unit)
-    : label_(std::move(label)), unit_(std::move(unit)), total_(total), terminal_(::isatty(STDOUT_FILENO) == 1),
-      start_(Clock::now()), drawn_(start_) {}
+Progress::Progress(std::string label, int64_t total, std::string unit, int64_t done, int64_t units)
+    : label_(std::move(label)), unit_(std::move(unit)), total_(total), done_(done), units_(units), first_done_(done),
+      first_units_(units), terminal_(::isatty(STDOUT_FILENO) == 1), start_(Clock::now()), drawn_(start_) {}
 
 double Progress::seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-double Progress::rate() const { return static_cast<double>(units_) / std::max(seconds(), 1e-9); }
+double Progress::rate() const { return static_cast<double>(units_ - first_units_) / std::max(seconds(), 1e-9); }
 
 void Progress::update(int64_t done, int64_t units, const std::string& text) {
   done_ = done;
@@ -45,7 +45,8 @@ void Progress::draw(const std::string& text) const {
   const int64_t filled = total_ > 0 ? width * done_ / total_ : width;
   std::string bar(static_cast<size_t>(filled), '#');
   bar.resize(static_cast<size_t>(width), '.');
-  const double left = done_ > 0 ? seconds() / static_cast<double>(done_) * static_cast<double>(total_ - done_) : 0;
+  const int64_t steps = done_ - first_done_;
+  const double left = steps > 0 ? seconds() / static_cast<double>(steps) * static_cast<double>(total_ - done_) : 0;
   std::printf("%s%s [%s] %s  %.0f %s/s  %s left ", terminal_ ? "\r" : "", label_.c_str(), bar.c_str(), text.c_str(), rate(),
               unit_.c_str(), time_text(left).c_str());
   std::fflush(stdout);

@@ -9,8 +9,9 @@ namespace wengert::train {
 
 class Progress {
  public:
-  /// `total` steps of `unit_count` units each ("images"); `label` stands before the bar.
-  Progress(std::string label, int64_t total, std::string unit = "");
+  /// `total` steps; `unit` names what is counted beside them ("images"), `label` stands before the bar. A loop that goes on
+  /// where another run has stopped begins after `done` steps and `units` units.
+  Progress(std::string label, int64_t total, std::string unit = "", int64_t done = 0, int64_t units = 0);
   /// Notes that `done` steps are done and `units` units were seen; redraws at most ten times a second.
   void update(int64_t done, int64_t units, const std::string& text);
   /// Draws the final state and ends the line.
@@ -23,7 +24,7 @@ class Progress {
   void draw(const std::string& text) const;
 
   std::string label_, unit_;
-  int64_t total_, done_ = 0, units_ = 0;
+  int64_t total_, done_, units_, first_done_, first_units_;
   bool terminal_;
   std::chrono::steady_clock::time_point start_, drawn_;
 };

@@ -4,17 +4,14 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "wengert/io/file.hpp"
 
 namespace wengert::train {
 namespace {
-
-void check(const std::ofstream& file, const std::string& path) {
-  if (file) return;
-  throw Error(ErrorKind::io, "report-write", "report: " + path + ": could not be written: wanted a writable folder with room");
-}
 
 std::string number(double value, int digits) {
   char text[32];
@@ -122,16 +119,18 @@ std::string confusion_table(const Report& r) {
 
 }  // namespace
 
-void append_metrics(const std::string& path, const EpochMetrics& m) {
-  const nlohmann::ordered_json line = {{"epoch", m.epoch}, {"loss", m.loss}, {"accuracy", m.accuracy},
-                                       {"test_accuracy", m.test_accuracy}, {"images_per_second", m.images_per_second}};
-  std::ofstream file(path, std::ios::app);
-  file << line.dump() << "\n" << std::flush;
-  check(file, path);
+void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs) {
+  std::string text;
+  for (const EpochMetrics& m : epochs) {
+    const nlohmann::ordered_json line = {{"epoch", m.epoch}, {"loss", m.loss}, {"accuracy", m.accuracy},
+                                         {"test_accuracy", m.test_accuracy}, {"images_per_second", m.images_per_second}};
+    text += line.dump() + "\n";
+  }
+  io::write_text("write_metrics", path, text);
 }
 
 void write_report(const std::string& path, const Report& r) {
-  std::ofstream file(path);
+  std::ostringstream file;
   file << "<!doctype html><html lang='en'><meta charset='utf-8'><title>" << escaped(r.title) << "</title><style>"
        << "body{font:15px sans-serif;margin:2em auto;max-width:960px;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
        << "figcaption{font-weight:bold}svg text{font-size:11px;fill:#555}table{border-collapse:collapse}th,td{padding:3px 8px;text-align:left}"
@@ -148,8 +147,8 @@ void write_report(const std::string& path, const Report& r) {
     file << "<div><img alt='' src='data:image/png;base64," << base64(png(m.image)) << "'><br>"
          << escaped(r.classes[static_cast<size_t>(m.wanted)]) << "<br>taken for <b>" << escaped(r.classes[static_cast<size_t>(m.predicted)]) << "</b></div>";
   }
-  file << "</div></html>\n" << std::flush;
-  check(file, path);
+  file << "</div></html>\n";
+  io::write_text("write_report", path, file.str());
 }
 
 }  // namespace wengert::train

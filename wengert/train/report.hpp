@@ -13,8 +13,8 @@ struct EpochMetrics {
   double loss = 0, accuracy = 0, test_accuracy = 0, images_per_second = 0;
 };
 
-/// Appends one JSON object to `path`. Errors: io.
-void append_metrics(const std::string& path, const EpochMetrics& metrics);
+/// Writes one JSON object a line for each epoch: epoch, loss, accuracy, test_accuracy, images_per_second. Errors: io.
+void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs);
 
 /// An image that was taken for something else.
 struct Mistake {

@@ -1,0 +1,36 @@
+// Saves a run now and then, so that a kill costs little of it.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "wengert/io/checkpoint.hpp"
+
+namespace wengert::train {
+
+class Saver {
+ public:
+  /// Keeps the run in the file `path`, at most `seconds` old where save_when_due() is called after every batch.
+  explicit Saver(std::string path, double seconds = 10) : path_(std::move(path)), seconds_(seconds) {}
+
+  /// Saves the run. Errors: as io::save_checkpoint.
+  template <class Run>
+  void save(const Run& run) {
+    io::save_checkpoint(path_, run);
+    saved_ = Clock::now();
+  }
+  /// The same, unless that was done a short while ago.
+  template <class Run>
+  void save_when_due(const Run& run) {
+    if (std::chrono::duration<double>(Clock::now() - saved_).count() >= seconds_) save(run);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string path_;
+  double seconds_;
+  Clock::time_point saved_ = Clock::now();
+};
+
+}  // namespace wengert::train
