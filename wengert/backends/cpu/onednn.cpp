@@ -67,4 +67,20 @@ const Library* library() {
   return loaded;
 }
 
+OneThread::OneThread(const Library& library) : library_(library), saved_(library.get_max_threads()) {
+  static const sigset_t all_but_faults = [] {
+    sigset_t set;
+    sigfillset(&set);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&set, fault);
+    return set;
+  }();
+  pthread_sigmask(SIG_BLOCK, &all_but_faults, &signals_);
+  if (saved_ != 1) library_.set_num_threads(1);
+}
+
+OneThread::~OneThread() {
+  if (saved_ != 1) library_.set_num_threads(saved_);
+  pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
+}
+
 }  // namespace wengert::cpu::onednn

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.h>
+#include <signal.h>
 
 namespace wengert::cpu::onednn {
 
@@ -44,21 +45,19 @@ struct Library {
 /// The library, or nullptr where there is none, its version is unknown, or WENGERT_ONEDNN=off. Loaded by the first call.
 const Library* library();
 
-/// While it lives, calls of oneDNN from this thread use this thread alone. What libgomp was told before holds again
-/// afterwards.
+/// While it lives, calls of oneDNN from this thread use this thread alone, and signals that are not faults wait: its
+/// products use the stack pointer as one more pointer to data, and a handler would be called on top of the heap. What
+/// libgomp was told before holds again afterwards.
 class OneThread {
  public:
-  explicit OneThread(const Library& library) : library_(library), saved_(library.get_max_threads()) {
-    if (saved_ != 1) library_.set_num_threads(1);
-  }
-  ~OneThread() {
-    if (saved_ != 1) library_.set_num_threads(saved_);
-  }
+  explicit OneThread(const Library& library);
+  ~OneThread();
   OneThread(const OneThread&) = delete;
 
  private:
   const Library& library_;
   int saved_;
+  sigset_t signals_;   // that were held before
 };
 
 }  // namespace wengert::cpu::onednn
