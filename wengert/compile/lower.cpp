@@ -209,8 +209,9 @@ class Lowerer {
       const Value& written = result_.values[target];
       if (written.kind != Value::stored || written.layout != inputs_[input] || !reads_only_at_store(*step.nest, from, store)) continue;
       result_.values[target].kind = Value::alias;
-      for (uint32_t s = 0; s < result_.values.size(); ++s) {   // views of it included
-        if (result_.values[s].kind == Value::alias && (s == target || result_.values[s].base == target)) result_.values[s].base = input;
+      result_.values[target].base = input;
+      for (Value& view : result_.values) {
+        if (view.kind == Value::alias && view.base == target) view.base = input;
       }
       step.nest->graph.redirect_loads(from, store.buffer);
       return;
@@ -524,7 +525,8 @@ class Lowerer {
     store.value = update.value(at);
     store.combine = update.combine;
     uint32_t target = e.results;
-    const std::optional<uint32_t> view = update.distinct ? view_of_targets(e.results, update.domain, store) : std::nullopt;
+    std::optional<uint32_t> view;
+    if (update.distinct) view = view_of_targets(e.results, update.domain, store);
     if (view) {
       target = *view;
       store.target.clear();
@@ -556,7 +558,9 @@ class Lowerer {
     view.base = base_of(whole);
     view.layout = Layout::of(Type::of(source.layout->type->dtype, domain), strides);
     view.offset += offset->constant;
-    for (const auto& [parameter, stride] : offset->arguments) view.runtime_offset.emplace_back(static_cast<int>(parameter), stride);
+    for (const auto& [parameter, stride] : offset->arguments) {
+      view.runtime_offset.emplace_back(static_cast<int>(parameter), stride);
+    }
     result_.values.push_back(std::move(view));
     return static_cast<uint32_t>(result_.values.size() - 1);
   }

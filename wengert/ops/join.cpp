@@ -32,6 +32,19 @@ int64_t start_of(std::span<const Type* const> types, int axis, int operand) {
 
 int axis_of(const Params& params) { return static_cast<int>(params.integer(0)); }
 
+int64_t padded_length(int64_t n, int64_t low, int64_t high, int64_t interior) {
+  return low + n + std::max<int64_t>(n - 1, 0) * interior + high;
+}
+
+/// x's shape padded as the parameters of `pad` say.
+Shape padded_shape(const Shape& x, const Params& params) {
+  Shape shape;
+  for (int d = 0; d < x.rank(); ++d) {
+    shape.push_back(padded_length(x[d], params.axes(0)[d], params.axes(1)[d], params.axes(2)[d]));
+  }
+  return shape;
+}
+
 bool same_but_for(const Shape& a, const Shape& b, int64_t axis) {
   for (int d = 0; d < a.rank(); ++d) {
     if (d != axis && a[d].value() != b[d].value()) return false;
@@ -54,8 +67,8 @@ const Primitive concatenate_primitive{
       bool weak = in[0].weak;
       for (int i = 1; i < in.size(); ++i) {
         want(in[i].dtype == in[0].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
-        want(in[i].rank() == shape.rank() && same_but_for(shape, in[i].shape, axis), in, ErrorKind::shape, "concatenate-shape",
-             "equal lengths along all axes but one");
+        const bool fits = in[i].rank() == shape.rank() && same_but_for(shape, in[i].shape, axis);
+        want(fits, in, ErrorKind::shape, "concatenate-shape", "equal lengths along all axes but one");
         shape[static_cast<int>(axis)] += in[i].shape[static_cast<int>(axis)];
         weak &= in[i].weak;
       }
@@ -63,7 +76,8 @@ const Primitive concatenate_primitive{
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(concatenate_primitive, d, e.params); },
     .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
       const int axis = axis_of(e.params);
-      return detail::slice(ct, part_of(ct.shape(), axis, start_of(e.input_types, axis, operand), e.in_type(operand).shape[axis])); },
+      const int64_t start = start_of(e.input_types, axis, operand);
+      return detail::slice(ct, part_of(ct.shape(), axis, start, e.in_type(operand).shape[axis])); },
     .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
       std::vector<Array> operands(e.inputs.begin(), e.inputs.end());
       for (size_t i = 0; i < operands.size(); ++i) {
@@ -96,24 +110,18 @@ const Primitive pad_primitive{
       want(in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
       want(in[1].rank() == 0, in, ErrorKind::shape, "pad-value", "a value of rank 0");
       const int rank = in[0].rank();
-      want(low.size() == rank && high.size() == rank && interior.size() == rank, in, ErrorKind::shape, "pad-rank", "one number for each axis");
-      Shape shape;
-      for (int d = 0; d < rank; ++d) {
-        want(low[d] >= 0 && high[d] >= 0 && interior[d] >= 0, in, ErrorKind::value, "pad-negative", "no negative numbers");
-        const int64_t n = in[0].shape[d];
-        shape.push_back(low[d] + n + std::max<int64_t>(n - 1, 0) * interior[d] + high[d]);
+      const bool complete = low.size() == rank && high.size() == rank && interior.size() == rank;
+      want(complete, in, ErrorKind::shape, "pad-rank", "one number for each axis");
+      for (const Axes* numbers : {&low, &high, &interior}) {
+        const bool negative = std::any_of(numbers->begin(), numbers->end(), [](int64_t n) { return n < 0; });
+        want(!negative, in, ErrorKind::value, "pad-negative", "no negative numbers");
       }
-      return {Type::of(in[0].dtype, shape, in[0].weak && in[1].weak)}; },
+      return {Type::of(in[0].dtype, padded_shape(in[0].shape, in.params), in[0].weak && in[1].weak)}; },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      const Axes &low = params.axes(0), &high = params.axes(1), &interior = params.axes(2);
-      Shape shape;
       Axes strides;
-      for (int d = 0; d < low.size(); ++d) {
-        const int64_t n = in[0].shape()[d];
-        shape.push_back(low[d] + n + std::max<int64_t>(n - 1, 0) * interior[d] + high[d]);
-        strides.push_back(interior[d] + 1);
-      }
-      return detail::set_slice(broadcast_to(in[1], shape), in[0], {low, in[0].shape(), strides}); },
+      for (const int64_t gap : params.axes(2)) strides.push_back(gap + 1);
+      const Array filled = broadcast_to(in[1], padded_shape(in[0].shape(), params));
+      return detail::set_slice(filled, in[0], {params.axes(0), in[0].shape(), strides}); },
     .samples = {{{{{3}, {}}, {Axes{1}, Axes{2}, Axes{0}}},
                  {{{2, 3}, {}}, {Axes{0, 1}, Axes{3, 0}, Axes{2, 1}}},
                  {{{0, 2}, {}}, {Axes{1, 0}, Axes{1, 0}, Axes{1, 0}}},
@@ -159,7 +167,8 @@ Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_lo
   if (arrays.empty()) fail(ErrorKind::value, "concatenate-empty", "concatenate", "no arrays", "at least one");
   const Array& first = arrays[0];
   if (first.rank() == 0) {
-    fail(ErrorKind::shape, "concatenate-rank", "concatenate", operand_text(arrays, 0), "arrays with axes; stack() joins numbers");
+    fail(ErrorKind::shape, "concatenate-rank", "concatenate", operand_text(arrays, 0),
+         "arrays with axes; stack() joins numbers");
   }
   const int64_t along = normalize_axis("concatenate", first, axis);
   for (size_t i = 1; i < arrays.size(); ++i) {
@@ -176,7 +185,8 @@ Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location
   if (arrays.empty()) fail(ErrorKind::value, "stack-empty", "stack", "no arrays", "at least one");
   for (size_t i = 1; i < arrays.size(); ++i) {
     if (arrays[i].shape() == arrays[0].shape()) continue;
-    fail(ErrorKind::shape, "stack-shape", "stack", operand_text(arrays, 0) + ", " + operand_text(arrays, i), "arrays of one shape");
+    fail(ErrorKind::shape, "stack-shape", "stack", operand_text(arrays, 0) + ", " + operand_text(arrays, i),
+         "arrays of one shape");
   }
   const int64_t rank = arrays[0].rank() + 1;
   if (axis < -rank || axis >= rank) {
@@ -229,8 +239,8 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
   const Array given = x.to_array();
   const int rank = given.rank();
   const auto got = [&] {
-    return "x " + describe(given) + ", value " + describe(value.to_array()) + ", low " + to_string(Param(low)) + ", high " + to_string(Param(high)) +
-           (interior.empty() ? "" : ", interior " + to_string(Param(interior)));
+    return "x " + describe(given) + ", value " + describe(value.to_array()) + ", low " + to_string(Param(low)) +
+           ", high " + to_string(Param(high)) + (interior.empty() ? "" : ", interior " + to_string(Param(interior)));
   };
   if (low.size() != rank || high.size() != rank || (!interior.empty() && interior.size() != rank)) {
     fail(ErrorKind::shape, "pad-rank", "pad", got(), "one number for each of " + std::to_string(rank) + " axes");
@@ -241,8 +251,10 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
   for (int d = 0; d < rank; ++d) {
     const int64_t n = given.shape()[d], gap = interior.empty() ? 0 : interior[d];
     if (gap < 0) fail(ErrorKind::value, "pad-interior", "pad", got(), "an interior of 0 or more");
-    const int64_t length = low[d] + n + std::max<int64_t>(n - 1, 0) * gap + high[d];
-    if (length < 0) fail(ErrorKind::shape, "pad-length", "pad", got(), "at least 0 elements left along axis " + std::to_string(d));
+    const int64_t length = padded_length(n, low[d], high[d], gap);
+    if (length < 0) {
+      fail(ErrorKind::shape, "pad-length", "pad", got(), "at least 0 elements left along axis " + std::to_string(d));
+    }
     before.push_back(std::max<int64_t>(low[d], 0));
     after.push_back(std::max<int64_t>(high[d], 0));
     between.push_back(gap);

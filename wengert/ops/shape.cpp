@@ -144,6 +144,13 @@ Shape without(const Shape& sizes, const Axes& dropped) {
   return shape;
 }
 
+/// The other way round: 1 for each dropped axis of `rank`.
+Shape with(const Shape& shape, const Axes& dropped, int rank) {
+  Shape sizes;
+  for (int d = 0, next = 0; d < rank; ++d) sizes.push_back(dropped.contains(d) ? Dim(1) : shape[next++]);
+  return sizes;
+}
+
 /// Throws unless a slice of these sizes lies in `whole` for the starts that are known.
 void want_inside(const Avals& in, const Shape& whole, const Shape& sizes, const Axes& strides, const Axes& dropped) {
   const int rank = whole.rank();
@@ -153,10 +160,11 @@ void want_inside(const Avals& in, const Shape& whole, const Shape& sizes, const 
     const int64_t reach = sizes[d] == 0 ? 0 : (sizes[d] - 1) * strides[d];
     fits = strides[d] != 0 && (sizes[d] == 0 || std::abs(reach) < whole[d].value());
     if (start.symbolic() || sizes[d] == 0) continue;
-    fits = fits && start.value >= 0 && start.value < whole[d].value() && start.value + reach >= 0 && start.value + reach < whole[d].value();
+    for (const int64_t end : {start.value, start.value + reach}) fits = fits && end >= 0 && end < whole[d].value();
   }
   for (int i = 0; fits && i < dropped.size(); ++i) {
-    fits = dropped[i] >= 0 && dropped[i] < rank && (i == 0 || dropped[i - 1] < dropped[i]) && sizes[static_cast<int>(dropped[i])].value() == 1;
+    fits = dropped[i] >= (i == 0 ? 0 : dropped[i - 1] + 1) && dropped[i] < rank;
+    fits = fits && sizes[static_cast<int>(dropped[i])].value() == 1;
   }
   want(fits, in, ErrorKind::index, "slice-place", "a slice inside x, one size, stride and start for each axis");
 }
@@ -186,7 +194,8 @@ const Primitive slice_primitive{
       const Shape& sizes = in.params.shape(0);
       want_inside(in, in[0].shape, sizes, in.params.axes(1), in.params.axes(2));
       return {Type::of(in[0].dtype, without(sizes, in.params.axes(2)), in[0].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(slice_primitive, d[0], e.params, e.runtimes); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(slice_primitive, d[0], e.params, e.runtimes); },
     .transpose = [](const RuleEquation& e, const Array& ct, int) {
       return update_slice(zeros_of(e.in_type()), ct, {e.params[1], e.params[2], "set"}, e.runtimes); },
     .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
@@ -219,25 +228,25 @@ const Primitive update_slice_primitive{
       want(in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
       const std::string& combine = in.params.text(2);
       want(combine == "set" || combine == "add", in, ErrorKind::value, "slice-combine", "combine set or add");
-      want(combine == "set" || !is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+      want(combine == "set" || !is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric",
+           "a numeric dtype, not bool; convert with astype()");
       const Axes& dropped = in.params.axes(1);
       const int kept = in[0].rank() - dropped.size();
       want(in[1].rank() == kept, in, ErrorKind::shape, "slice-shape", "y with " + std::to_string(kept) + " axes");
-      Shape sizes;
-      for (int d = 0, next = 0; d < in[0].rank(); ++d) sizes.push_back(dropped.contains(d) ? Dim(1) : in[1].shape[next++]);
-      want_inside(in, in[0].shape, sizes, in.params.axes(0), dropped);
+      want_inside(in, in[0].shape, with(in[1].shape, dropped, in[0].rank()), in.params.axes(0), dropped);
       return {Type::of(in[0].dtype, in[0].shape, in[0].weak && in[1].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return update_slice(d[0], d[1], e.params, e.runtimes); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return update_slice(d[0], d[1], e.params, e.runtimes); },
     .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
       if (operand == 1) {
-        Shape sizes;
-        for (int d = 0, next = 0; d < e.in_type(0).rank(); ++d) sizes.push_back(e.params.axes(1).contains(d) ? Dim(1) : e.in_type(1).shape[next++]);
+        const Shape sizes = with(e.in_type(1).shape, e.params.axes(1), e.in_type(0).rank());
         return bind(slice_primitive, ct, {sizes, e.params[0], e.params[1]}, e.runtimes);
       }
       return e.params.text(2) == "add" ? ct : update_slice(ct, zeros_of(e.in_type(1)), e.params, e.runtimes); },
     .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
       if (zeros == 1) return update_slice(zeros_of(e.in_type(0)), e.in(1), e.params, e.runtimes);
-      return e.params.text(2) == "add" ? e.in(0) : update_slice(e.in(0), zeros_of(e.in_type(1)), e.params, e.runtimes); },
+      if (e.params.text(2) == "add") return e.in(0);
+      return update_slice(e.in(0), zeros_of(e.in_type(1)), e.params, e.runtimes); },
     .update = [](Lowering& k) -> Update {
       const bool add = k.params().text(2) == "add";
       return {k.operand(1).shape, add ? loops::Combine::sum : loops::Combine::set,
@@ -322,16 +331,19 @@ Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes
            (strides.empty() ? "" : ", strides " + to_string(Param(strides)));
   };
   if (starts.size() != a.rank() || limits.size() != a.rank() || (!strides.empty() && strides.size() != a.rank())) {
-    fail(ErrorKind::shape, "slice-rank", "slice", got(), "one start, limit and stride for each of " + std::to_string(a.rank()) + " axes");
+    fail(ErrorKind::shape, "slice-rank", "slice", got(),
+         "one start, limit and stride for each of " + std::to_string(a.rank()) + " axes");
   }
   detail::SlicePlace place;
   for (int d = 0; d < a.rank(); ++d) {
     const int64_t n = a.shape()[d], start = starts[d], limit = limits[d], stride = strides.empty() ? 1 : strides[d];
     if (stride == 0) fail(ErrorKind::value, "slice-stride", "slice", got(), "strides that are not 0");
-    const bool inside = stride > 0 ? 0 <= start && start <= limit && limit <= n : -1 <= limit && limit <= start && start < n;
+    const bool inside = stride > 0 ? 0 <= start && start <= limit && limit <= n
+                                   : -1 <= limit && limit <= start && start < n;
     if (!inside) {
-      fail(ErrorKind::index, "slice-range", "slice", got(), "along axis " + std::to_string(d) +
-           (stride > 0 ? " 0 <= start <= limit <= " + std::to_string(n) : " " + std::to_string(n - 1) + " >= start >= limit >= -1, for a negative stride"));
+      const std::string range = stride > 0 ? "0 <= start <= limit <= " + std::to_string(n)
+                                           : std::to_string(n - 1) + " >= start >= limit >= -1, for a negative stride";
+      fail(ErrorKind::index, "slice-range", "slice", got(), "along axis " + std::to_string(d) + " " + range);
     }
     const int64_t size = (std::abs(limit - start) + std::abs(stride) - 1) / std::abs(stride);
     place.starts.push_back(size == 0 ? 0 : start);
@@ -359,11 +371,14 @@ Array expand(const Operand& x, const Axes& axes) {
   const Array a = x.to_array();
   const int64_t rank = a.rank() + axes.size();
   const std::string got = "x " + describe(a) + ", axes " + to_string(Param(axes));
-  if (rank > max_rank) fail(ErrorKind::shape, "expand-rank", "expand", got, "at most " + std::to_string(max_rank) + " axes in the result");
+  if (rank > max_rank) {
+    fail(ErrorKind::shape, "expand-rank", "expand", got, "at most " + std::to_string(max_rank) + " axes in the result");
+  }
   std::array<bool, max_rank> added{};
   for (int64_t axis : axes) {
     if (axis < -rank || axis >= rank) {
-      fail(ErrorKind::shape, "axis-range", "expand", got, "axes from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
+      fail(ErrorKind::shape, "axis-range", "expand", got,
+           "axes from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
     }
     bool& is_new = added[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
     if (is_new) fail(ErrorKind::shape, "axis-repeated", "expand", got, "each axis once");
@@ -387,7 +402,8 @@ Array squeeze(const Operand& x, const Axes& axes) {
   }
   for (int64_t axis : gone) {
     if (a.shape()[static_cast<int>(axis)].value() != 1) {
-      fail(ErrorKind::shape, "squeeze-length", "squeeze", "x " + describe(a) + ", axis " + std::to_string(axis), "axes of length 1");
+      fail(ErrorKind::shape, "squeeze-length", "squeeze", "x " + describe(a) + ", axis " + std::to_string(axis),
+           "axes of length 1");
     }
   }
   return reshape(a, without(a.shape(), gone));
