@@ -179,6 +179,9 @@ void use_training(Net net, const Optimizer& optimizer, const wg::Array& x, wg::D
 
 void use_networks() {
   using namespace wg::nn;
+  // Small enough for our own products.
+  use_training(sequential(Linear{12, 16}, wg::relu, Linear{16, 10}), wg::optim::adam(1e-3), zeros(wg::float32, {8, 12}));
+  use_training(sequential(Linear{6, 5}, wg::relu, Linear{5, 3}), wg::optim::adam(1e-3), zeros(wg::float32, {8, 6}));
   const auto mlp = sequential(Flatten{}, Linear{784, 256}, wg::relu, Linear{256, 10});
   const wg::Array images = zeros(wg::float32, {128, 1, 28, 28});
   use_training(mlp, wg::optim::sgd(0.1), images);

@@ -11,8 +11,8 @@
 namespace wengert::cpu::onednn {
 namespace {
 
-/// Multiplications below which a product is not worth a library call.
-constexpr int64_t least_work = 0;
+/// Up to this many multiplications our own kernels are as fast, and the library need not be loaded.
+constexpr int64_t most_small_work = 16 * 16 * 16;
 /// Multiplications of one piece of a product that is cut for several threads.
 constexpr int64_t piece_work = 1 << 16;
 /// Rows or columns of a piece are a multiple of this, so that the kernels inside have whole registers.
@@ -193,7 +193,7 @@ class ProductClaims final : public compile::Claims {
     const OperandAxes a_axes(params, 0, a.rank()), b_axes(params, 1, b.rank());
     const int64_t rows = length_of(a.shape, a_axes.free), columns = length_of(b.shape, b_axes.free);
     const int64_t inner = length_of(a.shape, a_axes.contract);
-    return rows > 1 && columns > 1 && inner > 1 && rows * columns * inner >= least_work && library() != nullptr;
+    return rows > 1 && columns > 1 && inner > 1 && rows * columns * inner > most_small_work && library() != nullptr;
   }
 
   std::vector<const Layout*> operand_layouts(const Program& program, const Equation& e,
