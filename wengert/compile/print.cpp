@@ -19,7 +19,6 @@ using loops::Node;
 using loops::Op;
 
 constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
-constexpr int column_block = 256;   // elements of one block of columns: its accumulators stay in the first cache
 constexpr int expensive = 10;       // a function from this cost on is kept in scratch rather than computed again
 
 /// The same declarations as wengert/backends/cpu/abi.h, so that a text stands by itself.
@@ -777,13 +776,19 @@ class Printer {
     }
     std::string indent = "    ";
     const std::vector<int> axes = loop_axes(bound);
-    for (int a : axes) {
-      const std::string r = "r" + std::to_string(a);
-      axis_text_[a] = r;
-      line(indent, "for (int64_t " + r + " = " + first_of(a) + "; " + r + " < " + last_of(a) + "; ++" + r + ") {");
+    axis_text_[schedule_.inner] = "(j0 + l)";
+    for (int a : axes) axis_text_[a] = "r" + std::to_string(a);
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const std::string r = "r" + std::to_string(axes[i]), last = last_of(axes[i]);
+      if (i + 1 == axes.size() && is_light(group)) {
+        line(indent, "int64_t " + r + " = " + first_of(axes[i]) + ";");
+        print_column_steps(indent, group, axes[i], last);
+        line(indent, "for (; " + r + " < " + last + "; ++" + r + ") {");
+      } else {
+        line(indent, "for (int64_t " + r + " = " + first_of(axes[i]) + "; " + r + " < " + last + "; ++" + r + ") {");
+      }
       indent += "  ";
     }
-    axis_text_[schedule_.inner] = "(j0 + l)";
     const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
     for (int32_t id : inside) {
       if (!(graph_.node(id).free & bit(schedule_.inner))) print_value(indent, id);
@@ -799,6 +804,40 @@ class Printer {
     }
     line(indent, "}");
     for (size_t i = axes.size(); i-- > 0;) line(std::string(4 + 2 * i, ' '), "}");
+  }
+
+  /// Whether a reduction spends its time on memory: then several steps of it are taken at once.
+  bool is_light(std::span<const int32_t> group) const {
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    return inside.size() <= 5 && std::all_of(inside.begin(), inside.end(), [&](int32_t id) { return graph_.node(id).op != Op::math; });
+  }
+
+  /// Eight steps of a reduction in one pass over the accumulators, in the same order: as many streams from memory.
+  void print_column_steps(const std::string& indent, std::span<const int32_t> group, int axis, const std::string& last) {
+    constexpr int steps = 8;
+    const std::string r = "r" + std::to_string(axis), count = std::to_string(steps);
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    line(indent, "for (; " + r + " + " + count + " <= " + last + "; " + r + " += " + count + ") {");
+    line(indent, "  for (int64_t l = 0; l < nj; ++l) {");
+    for (int32_t g : group) {
+      const std::string a = number(g);
+      line(indent, "    " + std::string(value_type(graph_.node(g).dtype)) + " t" + a + " = a" + a + "[l];");
+    }
+    for (int step = 0; step < steps; ++step) {
+      axis_text_[axis] = step == 0 ? r : "(" + r + " + " + std::to_string(step) + ")";
+      line(indent, "    {");
+      for (int32_t id : inside) print_value(indent + "      ", id);
+      for (int32_t g : group) {
+        const Node& node = graph_.node(g);
+        const std::string t = "t" + number(g);
+        line(indent, "      " + t + " = " + combined(node.combine, node.dtype, t, value(graph_.child(node, 0))) + ";");
+      }
+      line(indent, "    }");
+    }
+    axis_text_[axis] = r;
+    for (int32_t g : group) line(indent, "    a" + number(g) + "[l] = t" + number(g) + ";");
+    line(indent, "  }");
+    line(indent, "}");
   }
 
   /// The indices and the columns of result number `result`.

@@ -190,8 +190,8 @@ void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
   int64_t results = 1, columns = 1, elements = 1;
   for (int a : schedule.outer) results *= s.extents[static_cast<size_t>(a)];
   if (schedule.kind == Schedule::columns) {
-    columns = std::min<int64_t>(s.extents[static_cast<size_t>(schedule.inner)], 256);
-    results *= (s.extents[static_cast<size_t>(schedule.inner)] + 255) / 256;
+    columns = std::min(s.extents[static_cast<size_t>(schedule.inner)], column_block);
+    results *= (s.extents[static_cast<size_t>(schedule.inner)] + column_block - 1) / column_block;
   }
   for (int a = 0; a < nest.graph.axis_count(); ++a) {
     if (!((bound & ~dropped) & bit(a))) continue;

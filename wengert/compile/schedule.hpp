@@ -10,6 +10,10 @@
 
 namespace wengert::compile {
 
+/// Elements of one block of columns: their accumulators stay in the first cache, and a row's part is long enough for
+/// the hardware to fetch ahead.
+inline constexpr int64_t column_block = 1024;
+
 struct Schedule {
   enum Kind : uint8_t {
     rows,      // for every index of the outer axes: reductions over rows, then one loop along the row
