@@ -16,6 +16,8 @@
 #include "wengert/ops/close.hpp"
 #include "wengert/ops/conv.hpp"
 #include "wengert/ops/create.hpp"
+#include "wengert/ops/diagonal.hpp"
+#include "wengert/ops/einsum.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/index.hpp"
 #include "wengert/ops/join.hpp"

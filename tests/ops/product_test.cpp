@@ -1,9 +1,14 @@
 // Products against plain loops, on both ways to compute them; their derivatives against finite differences.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <map>
+#include <optional>
 #include <random>
+#include <string>
 
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/threads.hpp"
@@ -117,6 +122,246 @@ TEST(Matmul, GradientsAgreeWithDifferences) {
   expect_gradients(product, {random_array({2, 4, 3}, 1), random_array({3, 5}, 2)});
   expect_gradients(product, {random_array({4, 3}, 1), random_array({2, 3, 5}, 2)});
   expect_gradients(product, {random_array({2, 1, 4, 3}, 1), random_array({3, 3, 5}, 2)});
+}
+
+/// The product of two stacks of matrices whose leading axes broadcast, element by element.
+TEST(Matmul, BroadcastsLeadingAxes) {
+  const Array a = random_array({3, 1, 4, 5}, 1), b = random_array({2, 5, 6}, 2);
+  const auto x = values_of(a), y = values_of(b);
+  std::vector<double> expected;
+  for (size_t p = 0; p < 3; ++p)
+    for (size_t q = 0; q < 2; ++q)
+      for (size_t i = 0; i < 4; ++i)
+        for (size_t j = 0; j < 6; ++j) {
+          double sum = 0;
+          for (size_t k = 0; k < 5; ++k) sum += x[(p * 4 + i) * 5 + k] * y[(q * 5 + k) * 6 + j];
+          expected.push_back(sum);
+        }
+  const Array got = wg::matmul(a, b);
+  EXPECT_TRUE((got.shape() == Shape{3, 2, 4, 6}));
+  expect_near(got, expected, 1e-13);
+  expect_near(wg::matmul(a.astype(wg::float32), b.astype(wg::float32)), expected, 1e-5);
+}
+
+TEST(Matmul, IntegersWrapAndKeepTheirDtype) {
+  for (wg::Dtype dtype : {wg::uint8, wg::int32, wg::int64}) {
+    const Array a = random_array({30, 40}, 1, dtype), b = random_array({40, 50}, 2, dtype);
+    const auto expected = plain_matmul(values_of(a), values_of(b), 1, 30, 40, 50);
+    const Array got = wg::matmul(a, b);
+    EXPECT_EQ(got.dtype(), dtype);
+    const auto values = values_of(got);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double wrapped = dtype == wg::uint8 ? expected[i] - 256 * std::floor(expected[i] / 256) : expected[i];
+      ASSERT_EQ(values[i], wrapped) << wg::name(dtype) << " element " << i;
+    }
+  }
+}
+
+TEST(Matmul, OurKernelsGiveTheSameBitsOnAnyThreads) {
+  const int saved = wg::cpu::threads();
+  const wg::cpu::KernelScope kernels;
+  for (const Shape& shape : {Shape{300, 700}, Shape{700, 300}, Shape{1, 3000}, Shape{2000, 9}}) {
+    const Array a = random_array(shape, 1, wg::float32), b = random_array({shape[1], 531}, 2, wg::float32);
+    wg::cpu::set_threads(1);
+    const auto one = wg::matmul(a, b).to_vector<float>();
+    wg::cpu::set_threads(3);
+    for (int i = 0; i < 5; ++i) ASSERT_EQ(wg::matmul(a, b).to_vector<float>(), one);
+  }
+  wg::cpu::set_threads(saved);
+}
+
+/// Blocks and panels of our kernels end inside these.
+TEST(Matmul, OurKernelsAgreeWithPlainLoopsBeyondOneBlock) {
+  const wg::cpu::KernelScope kernels;
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{205, 517, 70}, {13, 300, 1100}, {400, 5, 9}, {5, 700, 523}}) {
+    const auto a = random_values({m, k}, 1), b = random_values({k, n}, 2);
+    const auto expected = plain_matmul(a, b, 1, m, k, n);
+    const Array x = wg::array(a, {m, k}), y = wg::array(b, {k, n});
+    SCOPED_TRACE(testing::Message() << m << " " << k << " " << n);
+    expect_near(wg::matmul(x, y), expected, 1e-12);
+    expect_near(wg::matmul(column_major(x), column_major(y)), expected, 1e-12);
+    expect_near(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected, 1e-4);
+  }
+}
+
+TEST(Matmul, InfinitiesAndNanStayWhereTheyAre) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> a(20 * 30, 1), b(30 * 40, 1);
+  a[3 * 30 + 7] = inf;
+  b[5 * 40 + 9] = std::nanf("");
+  for (int ours = 0; ours < 2; ++ours) {
+    std::optional<wg::cpu::KernelScope> kernels;
+    if (ours) kernels.emplace();
+    const auto c = wg::matmul(wg::array(a, {20, 30}), wg::array(b, {30, 40})).to_vector<float>();
+    for (size_t i = 0; i < 20; ++i)
+      for (size_t j = 0; j < 40; ++j) {
+        if (j == 9) EXPECT_TRUE(std::isnan(c[i * 40 + j]));
+        else EXPECT_EQ(c[i * 40 + j], i == 3 ? inf : 30.0f);
+      }
+  }
+}
+
+TEST(Products, OfEveryKindAgreeWithMatmul) {
+  const Array a = random_array({4, 3}, 1), b = random_array({3, 5}, 2), u = random_array({3}, 3), v = random_array({3}, 4);
+  EXPECT_EQ(values_of(wg::dot(a, b)), values_of(wg::matmul(a, b)));
+  EXPECT_EQ(values_of(wg::tensordot(a, b, 1)), values_of(wg::matmul(a, b)));
+  EXPECT_EQ(values_of(wg::tensordot(a, b, {-1}, {0})), values_of(wg::matmul(a, b)));
+  double sum = 0;
+  const auto first = values_of(a), second = values_of(wg::matmul(a, random_array({3, 3}, 5)));
+  for (size_t i = 0; i < 12; ++i) sum += first[i] * second[i];
+  expect_near(wg::vdot(a, wg::matmul(a, random_array({3, 3}, 5))), {sum}, 1e-14);
+  EXPECT_EQ(wg::matmul(u, v).item<double>(), wg::vdot(u, v).item<double>());
+  const auto x = values_of(u), y = values_of(v), products = values_of(wg::outer(u, v));
+  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(products[i], x[i / 3] * y[i % 3]);
+  const Array wide = wg::dot_general(a.astype(wg::float32), b.astype(wg::float32), {{1}, {0}, {}, {}}, wg::float64);
+  EXPECT_EQ(wide.dtype(), wg::float64);
+  expect_near(wide, values_of(wg::matmul(a, b)), 1e-6);
+}
+
+/// The sum over all indices of products of elements, index by index.
+std::vector<double> plain_einsum(const std::string& text, const std::vector<Array>& operands, Shape& shape) {
+  std::vector<std::string> labels(1);
+  std::string result;
+  bool after = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '-') { after = true; ++i; }
+    else if (after) result += text[i];
+    else if (text[i] == ',') labels.emplace_back();
+    else labels.back() += text[i];
+  }
+  std::map<char, int64_t> lengths, at;
+  for (size_t p = 0; p < operands.size(); ++p)
+    for (size_t d = 0; d < labels[p].size(); ++d) lengths[labels[p][d]] = operands[p].shape()[static_cast<int>(d)];
+  std::vector<std::vector<double>> values;
+  for (const Array& x : operands) values.push_back(values_of(x));
+  shape = Shape();
+  for (char c : result) shape.push_back(lengths[c]);
+  std::vector<double> sums(static_cast<size_t>(shape.size()));
+  int64_t total = 1;
+  for (const auto& [name, length] : lengths) total *= length;
+  for (int64_t number = 0; number < total; ++number) {
+    int64_t rest = number;
+    for (const auto& [name, length] : lengths) {
+      at[name] = rest % length;
+      rest /= length;
+    }
+    const auto offset = [&](const std::string& names) {
+      int64_t linear = 0;
+      for (char c : names) linear = linear * lengths[c] + at[c];
+      return static_cast<size_t>(linear);
+    };
+    double product = 1;
+    for (size_t p = 0; p < operands.size(); ++p) product *= values[p][offset(labels[p])];
+    sums[offset(result)] += product;
+  }
+  return sums;
+}
+
+struct EinsumCase {
+  const char* text;
+  std::vector<Shape> shapes;
+};
+
+const EinsumCase einsum_cases[] = {
+    {"ij,jk->ik", {{3, 4}, {4, 5}}}, {"bij,bjk->bik", {{2, 3, 4}, {2, 4, 5}}}, {"ij->ji", {{3, 4}}}, {"ij->", {{3, 4}}},
+    {"ij->j", {{3, 4}}}, {"ii->i", {{4, 4}}}, {"ii->", {{4, 4}}}, {"iji->j", {{3, 4, 3}}}, {"iiii->i", {{3, 3, 3, 3}}},
+    {"i,j->ij", {{3}, {4}}}, {"i,i->", {{3}, {3}}}, {"i,i->i", {{3}, {3}}}, {"ij,ij->ij", {{3, 4}, {3, 4}}},
+    {"ij,j->i", {{3, 4}, {4}}}, {"ijk,jil->kl", {{2, 3, 4}, {3, 2, 5}}}, {"ij,jk,kl->il", {{2, 3}, {3, 4}, {4, 5}}},
+    {"bhqd,bhkd->bhqk", {{2, 3, 4, 5}, {2, 3, 6, 5}}}, {"ij,kj->", {{2, 3}, {4, 3}}}, {"ab,bc,a->c", {{2, 3}, {3, 4}, {2}}},
+    {"ij,jk->kji", {{2, 3}, {3, 4}}}, {"iij,jk->ik", {{3, 3, 2}, {2, 4}}}, {"ij,k->jik", {{2, 3}, {4}}},
+    {"ij,jk->ik", {{0, 4}, {4, 5}}}, {"ij,jk->ik", {{3, 0}, {0, 5}}},
+};
+
+TEST(Einsum, AgreesWithPlainLoops) {
+  for (const EinsumCase& c : einsum_cases) {
+    SCOPED_TRACE(c.text);
+    std::vector<Array> arrays;
+    for (size_t i = 0; i < c.shapes.size(); ++i) arrays.push_back(random_array(c.shapes[i], static_cast<unsigned>(i) + 1));
+    const std::vector<wg::Operand> operands(arrays.begin(), arrays.end());
+    Shape shape;
+    const auto expected = plain_einsum(c.text, arrays, shape);
+    const Array got = wg::einsum(c.text, operands);
+    EXPECT_TRUE(got.shape() == shape) << wg::to_string(got.shape());
+    expect_near(got, expected, 1e-13);
+    if (got.size() > 0 && arrays[0].size() > 0) {
+      expect_gradients([&](std::span<const Array> x) { return wg::einsum(c.text, std::vector<wg::Operand>(x.begin(), x.end())); }, arrays);
+    }
+  }
+}
+
+TEST(Einsum, EllipsisBroadcasts) {
+  const Array a = random_array({2, 1, 3, 4}, 1), b = random_array({5, 4, 6}, 2);
+  EXPECT_EQ(values_of(wg::einsum("...ij,...jk->...ik", a, b)), values_of(wg::matmul(a, b)));
+  EXPECT_EQ(values_of(wg::einsum("...ij,...jk", a, b)), values_of(wg::matmul(a, b)));
+  EXPECT_EQ(values_of(wg::einsum("...j->j...", a)), values_of(wg::transpose(a, {3, 0, 1, 2})));
+  EXPECT_EQ(values_of(wg::einsum("ba", random_array({2, 3}, 1))), values_of(wg::transpose(random_array({2, 3}, 1))));
+  EXPECT_EQ(values_of(wg::einsum(" i j , j k ", random_array({2, 3}, 1), random_array({3, 4}, 2))),
+            values_of(wg::matmul(random_array({2, 3}, 1), random_array({3, 4}, 2))));
+  EXPECT_EQ(wg::einsum("ij,jk->ik", random_array({2, 3}, 1, wg::int32), random_array({3, 2}, 1, wg::int32)).dtype(), wg::int32);
+}
+
+TEST(Diagonal, TakesAndTraces) {
+  const Array x = random_array({3, 4, 5}, 1);
+  const auto values = values_of(x), diagonal = values_of(wg::diagonal(x, 2, 0));
+  for (size_t j = 0; j < 4; ++j)
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(diagonal[j * 3 + i], values[(i * 4 + j) * 5 + i]);
+  expect_near(wg::trace(random_array({3, 3}, 2)), {values_of(random_array({3, 3}, 2))[0] + values_of(random_array({3, 3}, 2))[4] +
+                                                   values_of(random_array({3, 3}, 2))[8]}, 1e-14);
+  expect_gradients([](std::span<const Array> a) { return wg::diagonal(a[0], 0, 2); }, {x});
+}
+
+void expect_error(const std::function<void()>& f, wg::ErrorKind kind, const std::string& id, const std::string& text) {
+  try {
+    f();
+    ADD_FAILURE() << "no error; wanted " << id;
+  } catch (const wg::Error& e) {
+    EXPECT_EQ(e.kind(), kind);
+    EXPECT_EQ(e.id(), id);
+    const std::string what = e.what();
+    EXPECT_EQ(what.substr(0, what.rfind("; called at product_test.cpp:")), text);
+  }
+}
+
+TEST(Products, RejectWhatDoesNotFit) {
+  using wg::ErrorKind;
+  const Array m23 = random_array({2, 3}, 1, wg::float32), m45 = random_array({4, 5}, 1, wg::float32), v4 = random_array({4}, 1, wg::float32);
+  const Array flags = wg::array({true, false}), s = random_array({}, 1, wg::float32);
+  expect_error([&] { wg::matmul(m23, v4); }, ErrorKind::shape, "matmul-inner",
+               "matmul: a f32[2,3], b f32[4]: wanted last dimension of a == length of b");
+  expect_error([&] { wg::matmul(m23, s); }, ErrorKind::shape, "matmul-rank",
+               "matmul: a f32[2,3], b f32[]: wanted arrays of at least one dimension; a * b multiplies by a number");
+  expect_error([&] { wg::matmul(random_array({2, 3, 4}, 1, wg::float32), random_array({5, 4, 2}, 1, wg::float32)); }, ErrorKind::shape,
+               "matmul-leading", "matmul: a f32[2,3,4], b f32[5,4,2]: wanted leading dimensions that broadcast: equal from the last one on, or 1");
+  expect_error([&] { wg::matmul(flags, flags); }, ErrorKind::dtype, "dtype-numeric",
+               "matmul: a bool[2], b bool[2]: wanted a numeric dtype, not bool; convert with astype()");
+  expect_error([&] { wg::dot(m23, m45); }, ErrorKind::shape, "dot-inner",
+               "dot: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b");
+  expect_error([&] { wg::vdot(m23, m45); }, ErrorKind::shape, "vdot-size",
+               "vdot: a f32[2,3], b f32[4,5]: wanted as many elements in a as in b");
+  expect_error([&] { wg::tensordot(m23, m45, 3); }, ErrorKind::shape, "tensordot-count",
+               "tensordot: a f32[2,3], b f32[4,5], 3 axes: wanted at most as many axes as a and b have");
+  expect_error([&] { wg::tensordot(m23, m45, {0}, {1}); }, ErrorKind::shape, "tensordot-axes",
+               "tensordot: a f32[2,3], b f32[4,5], axes [0] and [1]: wanted pairs of axes of equal lengths, each axis once");
+  expect_error([&] { wg::dot_general(m23, m45, {{1}, {0}, {}, {}}); }, ErrorKind::shape, "product-contract",
+               "dot_general: a f32[2,3], b f32[4,5], lhs_contract [1], rhs_contract [0]"
+               ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted axes of equal lengths");
+  expect_error([&] { wg::dot_general(m23, m45, {{2}, {0}, {}, {}}); }, ErrorKind::shape, "product-axes",
+               "dot_general: a f32[2,3], b f32[4,5], lhs_contract [2], rhs_contract [0]"
+               ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted and batch axes that a and b have, each named once");
+  expect_error([&] { wg::dot_general(m23, m23, {{0}, {0}, {}, {}}, wg::int32); }, ErrorKind::dtype, "product-dtype",
+               "dot_general: a f32[2,3], b f32[2,3], lhs_contract [0], rhs_contract [0]"
+               ", lhs_batch [], rhs_batch [], dtype i32, precision \"highest\": wanted a result dtype that holds the operands'");
+  expect_error([&] { wg::einsum("ij,jk->ik", m23, m45); }, ErrorKind::shape, "einsum-length",
+               "einsum: subscripts \"ij,jk->ik\", operand 1 f32[4,5]: wanted index j of length 3 as in an operand before");
+  expect_error([&] { wg::einsum("ijk->i", m23); }, ErrorKind::shape, "einsum-rank",
+               "einsum: subscripts \"ijk->i\", operand 0 f32[2,3]: wanted as many indices as the operand has axes");
+  expect_error([&] { wg::einsum("ij->ik", m23); }, ErrorKind::value, "einsum-result",
+               "einsum: subscripts \"ij->ik\": wanted indices of the operands in the result, each once");
+  expect_error([&] { wg::einsum("i2->i", m23); }, ErrorKind::value, "einsum-subscripts",
+               "einsum: subscripts \"i2->i\": wanted letters and at most one \"...\" for each operand, as in \"bij,bjk->bik\"");
+  expect_error([&] { wg::einsum("ij,jk", m23); }, ErrorKind::value, "einsum-operands",
+               "einsum: subscripts \"ij,jk\", 1 operands: wanted as many lists of indices as operands");
+  expect_error([&] { wg::diagonal(m23, 0, 0); }, ErrorKind::shape, "diagonal-axes", "diagonal: x f32[2,3], axis1 0, axis2 0: wanted two axes of x");
 }
 
 TEST(Matmul, ErrorsNameTheOperandsAndTheCaller) {
