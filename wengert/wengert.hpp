@@ -21,6 +21,7 @@
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/index.hpp"
 #include "wengert/ops/join.hpp"
+#include "wengert/ops/index_expression.hpp"
 #include "wengert/ops/normalize.hpp"
 #include "wengert/ops/pool.hpp"
 #include "wengert/ops/product.hpp"

@@ -1,6 +1,9 @@
 // Reading and writing by indices against plain loops: values, derivatives, indices outside, threads, memory.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "tests/ops/primitive_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
@@ -258,6 +261,186 @@ TEST(ScatterSet, LeavesTheLastOfThoseThatMeet) {
     EXPECT_EQ(values_of(dx), (Values{0, 6, 0, 8}));
     EXPECT_EQ(values_of(dv), (Values{0, 5, 7}));
   });
+}
+
+// Index expressions --------------------------------------------------------------------------------------
+
+using Json = nlohmann::json;
+
+Shape decode_shape(const Json& json) {
+  Shape shape;
+  for (const Json& length : json) shape.push_back(length.get<int64_t>());
+  return shape;
+}
+
+Values decode_values(const Json& json) {
+  Values values;
+  for (const Json& v : json) values.push_back(static_cast<Real>(v.get<int64_t>()));
+  return values;
+}
+
+Index decode_index(const Json& json) {
+  if (json.is_number()) return json.get<int64_t>();
+  if (json == "new_axis") return new_axis;
+  if (json == "ellipsis") return ellipsis;
+  if (json.contains("values")) return contiguous_array(decode_values(json["values"]), int64, decode_shape(json["shape"]));
+  const auto bound = [&](const char* name) {
+    return json[name].is_null() ? std::optional<int64_t>() : std::optional<int64_t>(json[name].get<int64_t>());
+  };
+  return range(bound("begin"), bound("end"), json["step"].get<int64_t>());
+}
+
+/// The committed list of 40: see tests/fixtures/make_numpy_index_answers.py.
+TEST(IndexExpression, GivesNumpysAnswers) {
+  std::ifstream file(WENGERT_SOURCE_DIR "/tests/fixtures/numpy_index_answers.json");
+  ASSERT_TRUE(file.is_open());
+  const Json json = Json::parse(file);
+  ASSERT_EQ(json["cases"].size(), 40u);
+  everywhere([&] {
+    for (const Json& recorded : json["cases"]) {
+      const std::string what = recorded["text"].get<std::string>() + " of x " + to_string(decode_shape(recorded["x"]));
+      const Array x = counting(decode_shape(recorded["x"]), float64);
+      std::vector<Index> index;
+      for (const Json& part : recorded["index"]) index.push_back(decode_index(part));
+      const auto at = [&](const Array& a) { return IndexedArray(a, index); };
+      const Array read = at(x).get();
+      EXPECT_EQ(read.shape(), decode_shape(recorded["shape"])) << what;
+      EXPECT_EQ(values_of(read), decode_values(recorded["read"])) << what;
+      const Array v = counting(read.shape(), float64) + 1000;
+      EXPECT_EQ(values_of(at(x).set(v)), decode_values(recorded["set"])) << what;
+      EXPECT_EQ(values_of(at(x).add(v)), decode_values(recorded["added"])) << what;
+      const Array gradient = grad([&](const Array& a) { return sum(at(a).get() * v); })(x);
+      EXPECT_EQ(values_of(gradient), decode_values(recorded["gradient"])) << what;
+      // What was added reaches the result where it was read; what was set, where it stayed.
+      const Array weights = counting(x.shape(), float64) + 1, dv = grad([&](const Array& a) { return sum(at(x).add(a) * weights); })(v);
+      EXPECT_EQ(values_of(dv), values_of(at(weights).get())) << what;
+      check_grads([&](const Array& a, const Array& b) { return at(a).set(b); }, std::tuple{x, v});
+    }
+  });
+}
+
+TEST(IndexExpression, ReadsAsItIsWritten) {
+  const Array x = counting({3, 4}), at = indices({2, 0});
+  EXPECT_EQ(values_of(x[1]), (Values{4, 5, 6, 7}));
+  EXPECT_EQ(values_of(x[x.dim(0).value() - 1]), (Values{8, 9, 10, 11}));
+  EXPECT_EQ(values_of(x[-1][-2]), (Values{10}));
+  EXPECT_EQ(values_of(x[range(1, {})]), (Values{4, 5, 6, 7, 8, 9, 10, 11}));
+  EXPECT_EQ(values_of(x[{range(), range({}, {}, -3)}]), (Values{3, 0, 7, 4, 11, 8}));
+  EXPECT_EQ(values_of(x[{ellipsis, 0}]), (Values{0, 4, 8}));
+  EXPECT_EQ((x[{0, new_axis}].shape()), (Shape{1, 4}));
+  EXPECT_EQ(values_of(x[{at, 1}]), (Values{9, 1}));
+  EXPECT_EQ(values_of(x[at]), (Values{8, 9, 10, 11, 0, 1, 2, 3}));
+  EXPECT_EQ(values_of(x[{}]), values_of(x));
+  EXPECT_EQ(values_of(x[array(int64_t{1})]), (Values{4, 5, 6, 7}));
+  EXPECT_EQ(values_of(x.at(1, range(0, 2)).set(-1.5)), (Values{0, 1, 2, 3, -1.5, -1.5, 6, 7, 8, 9, 10, 11}));
+  EXPECT_EQ(values_of(x.at(at).add(array({10.f, 20.f, 30.f, 40.f}))), (Values{10, 21, 32, 43, 4, 5, 6, 7, 18, 29, 40, 51}));
+  EXPECT_EQ(values_of(x.at(new_axis, 0, at).add(1)), (Values{1, 1, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
+  EXPECT_EQ(values_of(counting({4}, int64).at(1).set(7)), (Values{0, 7, 2, 3}));
+  EXPECT_EQ(values_of(array({true, true}).at(0).set(false)), (Values{0, 1}));
+}
+
+TEST(IndexExpression, IsAViewWhereItCanBe) {
+  const Array x = counting({3, 40});
+  const float* data = x.span<float>().data();
+  EXPECT_EQ(x[1].span<float>().data(), data + 40);
+  EXPECT_EQ((x[{2, range(5, 9)}].span<float>().data()), data + 85);
+  EXPECT_EQ((x[{range(1, 3), new_axis}].span<float>().data()), data + 40);
+}
+
+TEST(IndexExpression, Errors) {
+  const Array x = counting({5, 3});
+  const auto text = [&](const char* rest) { return std::string(rest); };
+  EXPECT_EQ(error_of([&] { x[5]; }, ErrorKind::index, "index-range"),
+            text("index: x f32[5,3], index 5 on axis 0 of length 5: wanted an index from -5 to 4"));
+  EXPECT_EQ(error_of([&] { x[{range(), -4}]; }, ErrorKind::index, "index-range"),
+            text("index: x f32[5,3], index -4 on axis 1 of length 3: wanted an index from -3 to 2"));
+  EXPECT_EQ(error_of([&] { zeros({0})[0]; }, ErrorKind::index, "index-range"),
+            text("index: x f32[0], index 0 on axis 0 of length 0: wanted none, since the axis has no elements"));
+  EXPECT_EQ(error_of([&] { x[{0, 1, new_axis, 2}]; }, ErrorKind::index, "index-count"),
+            text("index: x f32[5,3], 3 indices: wanted at most one for each of 2 axes"));
+  EXPECT_EQ(error_of([&] { x[{ellipsis, 0, ellipsis}]; }, ErrorKind::value, "index-ellipsis"),
+            text("index: x f32[5,3], two ellipses: wanted one at most"));
+  EXPECT_EQ(error_of([&] { x[range(0, 3, 0)]; }, ErrorKind::value, "index-step"),
+            text("index: x f32[5,3], range step 0: wanted a step other than 0"));
+  EXPECT_EQ(error_of([&] { x[x > 2]; }, ErrorKind::dtype, "index-mask"),
+            text("index: x f32[5,3], mask bool[5,3]: wanted integers: the shape of the result would depend on values; "
+                 "choose with wg::where(mask, a, b)"));
+  EXPECT_EQ(error_of([&] { x[array({1.f})]; }, ErrorKind::dtype, "index-dtype"),
+            text("index: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
+  EXPECT_EQ(error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
+            text("index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last axis on, or 1"));
+  EXPECT_EQ(error_of([&] { x[indices({1, 9})]; }, ErrorKind::index, "index-range"),
+            text("take: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
+  EXPECT_EQ(error_of([&] { x.at(7).set(1); }, ErrorKind::index, "index-range"),
+            text("set: x f32[5,3], index 7 on axis 0 of length 5: wanted an index from -5 to 4"));
+  EXPECT_EQ(error_of([&] { x.at(0).set(ones({4})); }, ErrorKind::shape, "index-update"),
+            text("set: x f32[5,3], values f32[4]: wanted values that broadcast to [3]"));
+  EXPECT_EQ(error_of([&] { x.at(range(0, 2)).add(ones({1, 2, 3})); }, ErrorKind::shape, "index-update"),
+            text("add: x f32[5,3], values f32[1,2,3]: wanted values that broadcast to [2,3]"));
+  EXPECT_EQ(error_of([&] { counting({4}, int64).at(0).set(0.5); }, ErrorKind::dtype, "index-update"),
+            text("set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
+  EXPECT_EQ(error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
+            text("scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4"));
+  error_of([&] { array({true}).at(0).add(true); }, ErrorKind::dtype, "dtype-numeric");
+  error_of([&] { array({true}).at(indices({0})).add(true); }, ErrorKind::dtype, "dtype-numeric");
+}
+
+/// On an array that nobody else holds; otherwise the old one stays as it was.
+TEST(IndexExpression, WritesOverAnArrayThatWasGivenUp) {
+  const auto fresh = [] { return zeros({8, 100}); };
+  const auto kept_in_place = [&](const auto& update) {
+    Array x = fresh();
+    const std::byte* data = x.node()->data;
+    x = update(std::move(x));
+    return x.node()->data == data;
+  };
+  const Array at = indices({1, -1});
+  EXPECT_TRUE(kept_in_place([](Array x) { return std::move(x).at(3).set(1); }));
+  EXPECT_TRUE(kept_in_place([](Array x) { return std::move(x).at(range(), range(0, 50, 2)).add(1); }));
+  EXPECT_TRUE(kept_in_place([&](Array x) { return std::move(x).at(at).set(1); }));
+  EXPECT_TRUE(kept_in_place([&](Array x) { return std::move(x).at(range(), at).add(1); }));
+  EXPECT_FALSE(kept_in_place([&](Array x) { return x.at(3).set(1); }));
+  const Array x = fresh(), shared = x;
+  const Array y = Array(x).at(at).set(1);
+  EXPECT_EQ(sum(x).item<float>(), 0);
+  EXPECT_EQ(sum(y).item<float>(), 200);
+  Array z = fresh();
+  const Array row = z[0];
+  z = std::move(z).at(0).set(1);   // a view of it is alive
+  EXPECT_EQ(sum(row).item<float>(), 0);
+}
+
+/// Numbers and starts are part of no plan: the first one compiles for all.
+TEST(IndexExpression, OfALoopCompilesNothingNew) {
+  const Array x = counting({100, 3}, float64);
+  const auto pass = [&](int64_t i) {
+    const Array y = x[i], z = x[range(i / 2, i / 2 + 7)];
+    const Array g = grad([&](const Array& a) { return sum(a[i] * a[i]); })(x);
+    return sum(y).item<double>() + sum(z).item<double>() + sum(g[i]).item<double>() + sum(x.at(i).set(1)).item<double>();
+  };
+  pass(0);
+  int kernels = 0;
+  cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
+  for (int64_t i = 1; i < 100; ++i) pass(i);
+  cpu::set_kernel_observer({});
+  EXPECT_EQ(kernels, 0);
+}
+
+/// n numbers of a vector of n, one after the other: their gradient is one vector, written in place n times. One that
+/// was copied for each would hand out n vectors.
+TEST(IndexExpression, GradientOfManyIsOneVector) {
+  constexpr int64_t n = 1000;
+  const Array x = counting({n}, float64);
+  const auto loss = [&](const Array& a) {
+    Array total = array(0.0);
+    for (int64_t i = 0; i < n; ++i) total = total + a[i] * a[i];
+    return total;
+  };
+  EXPECT_EQ(values_of(grad(loss)(x)), values_of(2 * x));
+  const int64_t before = memory::statistics().allocations;
+  const Array g = grad(loss)(x);
+  EXPECT_LT(memory::statistics().allocations - before, 20);
+  EXPECT_EQ(values_of(g), values_of(2 * x));
 }
 
 }  // namespace

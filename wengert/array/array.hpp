@@ -109,10 +109,14 @@ class Array {
   // Defined in wengert/ops.
   Array astype(Dtype dtype, std::source_location where = std::source_location::current()) const;
   Array transpose(std::source_location where = std::source_location::current()) const;
+  /// x[3], x[range(1, 5)], x[{0, ellipsis, new_axis, indices}]: see wengert/ops/index_expression.hpp.
   Array operator[](const Index& index) const;
-  Array operator[](std::initializer_list<Index> index) const;
+  Array operator[](std::initializer_list<Index> indices) const;
+  /// x.at(3, range(1, 5)).set(v) and .add(v): a new array; std::move(x).at(...) writes over x where nobody shares it.
   template <class... I>
-  IndexedArray at(const I&... index) const;
+  IndexedArray at(const I&... indices) const&;
+  template <class... I>
+  IndexedArray at(const I&... indices) &&;
 
   Node* node() const { return node_; }
   Node* release_node() { return std::exchange(node_, nullptr); }

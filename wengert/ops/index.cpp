@@ -32,6 +32,10 @@ Array bind_indexed(const Primitive& primitive, std::vector<Array> front, const R
   return wengert::bind(primitive, front, params);
 }
 
+void want_sums(const Avals& in) {
+  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+}
+
 Array zeros_of(const Type& type) { return broadcast_to(detail::scalar(int64_t{0}, type.dtype, false), type.shape); }
 
 // take and scatter ---------------------------------------------------------------------------------------
@@ -158,6 +162,7 @@ const Primitive scatter_add_primitive{
     .params = {"axes", "at"},
     .operands = {"x", "values", "indices"},
     .infer = [](const Avals& in) -> Types {
+      want_sums(in);
       want_values_like(in, infer_taken(in, 2));
       return {Type::of(in[0].dtype, in[0].shape)}; },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
@@ -250,6 +255,7 @@ const Primitive add_along_axis_primitive{
     .params = {"axis"},
     .operands = {"x", "values", "indices"},
     .infer = [](const Avals& in) -> Types {
+      want_sums(in);
       want_along_axis(in, 2);
       want_values_like(in, in[2].shape);
       return {Type::of(in[0].dtype, in[0].shape)}; },
@@ -358,7 +364,9 @@ const Primitive dynamic_add_slice_primitive{
     .doc = "x with values added to the block that begins at the starts.",
     .traits = Trait::linear,
     .operands = {"x", "update", "start"},
-    .infer = infer_update_block,
+    .infer = [](const Avals& in) -> Types {
+      want_sums(in);
+      return infer_update_block(in); },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       return bind_indexed(dynamic_add_slice_primitive, {d[0], d[1]}, e, 2); },
     .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
