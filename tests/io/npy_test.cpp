@@ -179,11 +179,14 @@ TEST(Npy, LargeClaimsAllocateNothing) {
   const Scratch scratch;
   memory::reset_peak();
   const int64_t before = memory::statistics().peak;
-  for (const char* shape : {"(1099511627776,)", "(1048576, 1048576, 1048576, 1048576)", "(0, 1099511627776, 1099511627776)",
-                            "(9223372036854775807,)", "(9223372036854775808,)", "(1073741824, 4)"}) {
+  for (const char* shape : {"(1099511627776,)", "(1048576, 1048576, 1048576, 1048576)", "(9223372036854775807,)", "(9223372036854775808,)", "(1073741824, 4)"}) {
     put(scratch / "x.npy", npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': " + std::string(shape) + ", }\n") + "12345678");
     EXPECT_TRUE(refused([&] { io::read_npy(scratch / "x.npy"); }, shape)) << shape;
   }
+  // Nothing is in it, and its strides fit no integer.
+  put(scratch / "x.npy", npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776, 1099511627776), }\n"));
+  EXPECT_EQ(error_of([&] { io::read_npy(scratch / "x.npy"); }, scratch / ""),
+            "io npy-size: read_npy: x.npy: an array of shape [0,1099511627776,1099511627776]: wanted one that fits into memory");
   EXPECT_LT(memory::statistics().peak, before + (1 << 20));
 }
 

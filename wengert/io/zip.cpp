@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t entry_signature = 0x04034b50, directory_signature = 0x02014b50, end_signature = 0x06054b50,
                    wide_end_signature = 0x06064b50, wide_locator_signature = 0x07064b50;
-constexpr int64_t entry_header = 30, directory_header = 46, end_record = 22, wide_end_record = 56, wide_locator = 20;
+constexpr int64_t entry_header = 30, end_record = 22, wide_end_record = 56, wide_locator = 20;
 constexpr uint16_t wide_field = 1;            // the extra field with numbers of 64 bits
 constexpr uint16_t encrypted = 1, sizes_follow = 8, utf8 = 1 << 11;   // flags
 constexpr int64_t all_ones = 0xffffffff;      // "see the wide field"
