@@ -312,4 +312,12 @@ TEST(ReductionKernels, OneForARowsMoments) {
   EXPECT_EQ(kernels_of([&] { wg::any(x, {1}); }).size(), 1u);
 }
 
+TEST(ReductionKernels, OneForRowsOfUnlikeLengths) {
+  const Array x = random_array({3, 41}, 1), y = random_array({5, 37}, 2);
+  EXPECT_EQ(kernels_of([&] { wg::mean(x, {1}); }), kernels_of([&] { wg::mean(y, {1}); }));
+  EXPECT_EQ(kernels_of([&] { wg::var(x, {1}, 1); }), kernels_of([&] { wg::var(y, {1}, 1); }));
+  const auto gradient = wg::grad([](const Array& a) { return wg::sum(wg::mean(a, {1})); });
+  EXPECT_EQ(kernels_of([&] { gradient(x); }), kernels_of([&] { gradient(y); }));
+}
+
 }  // namespace

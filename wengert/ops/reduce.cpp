@@ -1,14 +1,12 @@
 #include "wengert/ops/reduce.hpp"
 
-#include <algorithm>
-
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert {
 
-extern const Primitive sum_primitive, product_of_others_primitive;
+extern const Primitive sum_primitive, product_of_others_primitive, over_count_primitive;
 
 namespace {
 
@@ -301,15 +299,33 @@ const Primitive all_primitive{
 
 // Moments ------------------------------------------------------------------------------------------------
 
+const Primitive over_count_primitive{
+    .name = "over_count",
+    .doc = "x / max(count - correction, 0). The count is an argument of the kernel, so that one kernel serves every shape.",
+    .traits = Trait::linear | Trait::cheap,
+    .params = {"count", "correction"},
+    .infer = same_inexact,
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(over_count_primitive, d[0], e.params); },
+    .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(over_count_primitive, ct, e.params); },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      const Expr x = k(0, i), integer = k.integer(k.params().integer(0));
+      const double correction = k.params().number(1);
+      // convert() would fold the integer into a literal of the text.
+      const Expr count = integer.graph()->make(loops::Op::convert, x.dtype(), {&integer, 1});
+      return {x / (correction == 0 ? count : max(count - correction, k.constant(0, x.dtype())))}; },
+    .samples = {{{{{2, 3}}, {int64_t{3}, 0.0}}, {{{4}}, {int64_t{4}, 1.0}}}},
+};
+
 const Primitive mean_primitive{
     .name = "mean",
     .doc = "Arithmetic mean over axes. Integers and bool are added in float64 and give float32.",
     .params = reduction_params,
     .infer = infer_mean,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      const double n = static_cast<double>(count(in[0].shape(), params.axes(axes_at)));
-      if (is_inexact(in[0].dtype())) return bind(sum_primitive, in[0], params) / n;
-      return convert(bind(sum_primitive, convert(in[0], Dtype::float64), params) / n, Dtype::float32); },
+      const Params n{count(in[0].shape(), params.axes(axes_at)), 0.0};
+      if (is_inexact(in[0].dtype())) return bind(over_count_primitive, bind(sum_primitive, in[0], params), n);
+      const Array total = bind(sum_primitive, convert(in[0], Dtype::float64), params);
+      return convert(bind(over_count_primitive, total, n), Dtype::float32); },
     .samples = {reduction_cases},
 };
 
@@ -319,8 +335,9 @@ namespace {
 Array deviations(const Array& x, const Params& params) {
   return x - broadcast_to(bind(mean_primitive, x, {params[axes_at], true}), x.shape());
 }
-double degrees_of_freedom(const Shape& shape, const Params& params) {
-  return std::max(static_cast<double>(count(shape, params.axes(axes_at))) - params.number(correction_at), 0.0);
+/// A sum over as many elements as the equation's x has, divided by n - correction.
+Array per_degree_of_freedom(const Array& total, const Shape& shape, const Params& params) {
+  return bind(over_count_primitive, total, {count(shape, params.axes(axes_at)), params[correction_at]});
 }
 
 }  // namespace
@@ -333,11 +350,11 @@ const Primitive var_primitive{
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Array x = to_inexact(in[0]);
       const Array squares = bind(sum_primitive, square(deviations(x, params)), {params[axes_at], params[keepdims_at]});
-      return squares / degrees_of_freedom(x.shape(), params); },
+      return per_degree_of_freedom(squares, x.shape(), params); },
     // The mean's own tangent drops out: the deviations add up to 0.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array products = reduced_alike(sum_primitive, e, deviations(e.in(), e.params) * d[0]);
-      return products * (2 / degrees_of_freedom(e.in_type().shape, e.params)); },
+      return 2 * per_degree_of_freedom(products, e.in_type().shape, e.params); },
     .samples = {deviation_cases},
 };
 
@@ -351,7 +368,7 @@ const Primitive std_primitive{
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of (x - mean) dx / (y (n - correction))
       const Array y = spread(e, e.out()), flat = equal(y, 0);
       const Array direction = where(flat, 0, deviations(e.in(), e.params) / where(flat, 1, y));
-      return reduced_alike(sum_primitive, e, direction * d[0]) / degrees_of_freedom(e.in_type().shape, e.params); },
+      return per_degree_of_freedom(reduced_alike(sum_primitive, e, direction * d[0]), e.in_type().shape, e.params); },
     .samples = {deviation_cases},
 };
 
