@@ -12,13 +12,14 @@ namespace {
 
 struct Net {
   wg::nn::Conv2d first{.in = 1, .out = 4, .size = {3, 3}, .padding = {1, 1}};
+  wg::nn::BatchNorm norm{4};
   wg::nn::Conv2d second{.in = 4, .out = 8, .size = {3, 3}};
   wg::nn::MaxPool2d pool;
   wg::nn::Dropout dropout{0.25};
   wg::nn::Linear output{8 * 3 * 3, 3};
 
   wg::Array operator()(const wg::Array& x, wg::nn::Context& context) const {
-    const wg::Array h = pool(wg::relu(second(wg::relu(first(x)))));
+    const wg::Array h = pool(wg::relu(second(wg::relu(norm(first(x), context)))));
     return output(dropout(wg::reshape(h, {h.dim(0), -1}), context));
   }
 };
@@ -40,8 +41,8 @@ int main(int argc, char** argv) {
   const wg::Array x = wg::random::normal(wg::random::key(8), {96, 1, 8, 8}) + wg::reshape(wg::convert(y, wg::float32), {96, 1, 1, 1});
   const wg::data::Dataset data(x, y);
   const auto loss = [](const Net& n, const wg::Array& images, const wg::Array& labels, const wg::Array& key) {
-    const wg::Array logits = wg::nn::apply(n, images, {.training = true, .key = key}).first;
-    return std::pair{wg::nn::softmax_cross_entropy(logits, labels), logits};
+    const auto [logits, updated] = wg::nn::apply(n, images, {.training = true, .key = key});
+    return std::pair{wg::nn::softmax_cross_entropy(logits, labels), std::tuple{logits, updated.norm.mean, updated.norm.variance}};
   };
 
   const auto adam = wg::optim::adam(1e-2);
@@ -62,7 +63,10 @@ int main(int argc, char** argv) {
       const wg::Array key = wg::random::fold_in(run.key, log.epoch() * 1000 + log.batch());
       const auto [value, gradient] = wg::value_and_grad(loss)(run.net, images, labels, key);
       std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
-      log.add(static_cast<double>(value.first.item<float>()), 8, wg::nn::count_correct(value.second, labels));
+      const auto& [logits, mean, variance] = value.second;
+      run.net.norm.mean = mean;
+      run.net.norm.variance = variance;
+      log.add(static_cast<double>(value.first.item<float>()), 8, wg::nn::count_correct(logits, labels));
       saver.save_when_due(run);
       if (interrupt.requested()) return wg::train::Interrupt::exit_code;
     }
