@@ -301,6 +301,18 @@ const Primitive erf_primitive{
     .samples = {unary_cases, {-3, 3}, {0, 20, -20, 1000, inf, -inf, nan}},
 };
 
+const Primitive erfc_primitive{
+    .name = "erfc",
+    .doc = "y = 1 - erf(x), accurate where that is small. x: inexact; float64 within 3.1 ULP. inf gives 0, -inf 2.",
+    .traits = Trait::elementwise,
+    .infer = same_inexact,
+    // dy = -2 / sqrt(pi) exp(-x²) dx, with x clamped as in erf.
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return -1.1283791670955126 * exp(-square(clamp(e.in(), -28, 28))) * d[0]; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("erfc", k(0, i))}; },
+    .samples = {unary_cases, {-3, 3}, {0, 20, -20, 1000, inf, -inf, nan}},
+};
+
 const Primitive sqrt_primitive{
     .name = "sqrt",
     .doc = "y = sqrt(x), correctly rounded. x: inexact. NaN below 0.",
@@ -595,6 +607,7 @@ Array cos(const Operand& x) { return bind_inexact(cos_primitive, x); }
 Array tanh(const Operand& x) { return bind_inexact(tanh_primitive, x); }
 Array sigmoid(const Operand& x) { return bind_inexact(sigmoid_primitive, x); }
 Array erf(const Operand& x) { return bind_inexact(erf_primitive, x); }
+Array erfc(const Operand& x) { return bind_inexact(erfc_primitive, x); }
 
 Array equal(const Operand& a, const Operand& b) { return bind_broadcast(eq_primitive, a, b); }
 Array not_equal(const Operand& a, const Operand& b) { return bind_broadcast(ne_primitive, a, b); }

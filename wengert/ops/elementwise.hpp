@@ -81,6 +81,8 @@ Array tanh(const Operand& x);
 Array sigmoid(const Operand& x);
 /// 2 / sqrt(pi) times the integral of exp(-t²) from 0 to x.
 Array erf(const Operand& x);
+/// 1 - erf(x), accurate where that is small; float64 within 3.1 ULP. ±inf gives 0 and 2.
+Array erfc(const Operand& x);
 
 // Comparisons and logic; results are bool ----------------------------------------------------------------
 
