@@ -93,6 +93,9 @@ void run_wg_permute(uint32_t key0, uint32_t key1, uint64_t* restrict y, uint64_t
 uint64_t element_wg_permute(uint32_t key0, uint32_t key1, uint64_t i, uint64_t n) {
   return wg_permute(key0, key1, i, n);
 }
+int64_t element_wg_index(int64_t i, int64_t length, int64_t count, int64_t* failed) {
+  return wg_index(i, length, count, failed);
+}
 uint32_t round_wg_philox(const uint32_t* counter, const uint32_t* key, uint32_t* result) {
   wg_philox_words words = {counter[0], counter[1], counter[2], counter[3]};
   for (uint32_t k = 0; k < 10; ++k)
