@@ -406,6 +406,17 @@ TEST_P(PrimitiveDerivatives, OfThirdOrderAtSpecialPoints) {
 
 INSTANTIATE_TEST_SUITE_P(All, PrimitiveDerivatives, ::testing::ValuesIn(all_primitives()), test_name);
 
+/// A name that is taken is an error when the library is loaded, and so when it is built: a primitive that is not
+/// registered would go untested.
+TEST(PrimitiveNames, AreTheirOwn) {
+  try {
+    const detail::Registration again(*find_primitive("tanh"));
+    FAIL() << "registered twice";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), std::string("tanh: stated by two primitives: wanted a name of its own"));
+  }
+}
+
 // Programs -----------------------------------------------------------------------------------------------
 
 class PrimitivePrograms : public ::testing::TestWithParam<const Primitive*> {};

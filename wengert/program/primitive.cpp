@@ -15,7 +15,10 @@ std::map<std::string_view, const Primitive*>& table() {
 }  // namespace
 
 namespace detail {
-Registration::Registration(const Primitive& primitive) { table().emplace(primitive.name, &primitive); }
+Registration::Registration(const Primitive& primitive) {
+  if (table().emplace(primitive.name, &primitive).second) return;
+  throw Error(ErrorKind::internal, "primitive-name", std::string(primitive.name) + ": stated by two primitives: wanted a name of its own");
+}
 }  // namespace detail
 
 const Primitive* find_primitive(std::string_view name) {
