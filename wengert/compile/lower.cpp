@@ -89,7 +89,14 @@ class Lowerer {
   bool lower_equation(const Equation& e) {
     if (has_no_elements(e)) return true;
     if (claimed(e)) return flush_groups() && lower_claimed(e);
-    if (e.primitive->view && try_alias(e)) return true;
+    if (e.primitive->view) {
+      const uint32_t operand = slot(p_.operands(e)[0]);
+      if (try_alias(e, operand)) return true;
+      if (wants_copy(e, operand)) {
+        if (!flush_groups()) return false;
+        if (try_alias(e, in_layout(operand, Layout::contiguous_of(p_.type(p_.operands(e)[0]))))) return true;
+      }
+    }
     if (e.primitive->update) return flush_groups() && lower_update(e);
     if (e.primitive->piece) return flush_groups() && lower_pieces(e);
     for (uint32_t r = 0; r < e.result_count; ++r) {
@@ -110,9 +117,15 @@ class Lowerer {
     return true;
   }
 
+  /// A view that the layout of its operand does not allow, such as a reshape of a transpose: a row-major copy allows it,
+  /// and costs less than dividing indices for every element.
+  bool wants_copy(const Equation& e, uint32_t operand) const {
+    return options_.fuse && needs_memory_[e.results] && result_.values[operand].kind != Value::absent &&
+           !result_.values[operand].layout->contiguous;
+  }
+
   /// A view of something in memory is a new layout, no kernel.
-  bool try_alias(const Equation& e) {
-    const uint32_t base = slot(p_.operands(e)[0]);
+  bool try_alias(const Equation& e, uint32_t base) {
     const Value source = result_.values[base];
     if (source.kind == Value::absent) return false;
     std::vector<const Type*> types;
