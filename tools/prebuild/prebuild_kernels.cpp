@@ -1,5 +1,6 @@
 // Compiles the kernels that the library is built with, so that common eager work needs no compiler.
 // Usage: prebuild_kernels <folder> [C compiler]
+//        prebuild_kernels --texts <folder>    only writes the texts, for whoever compiles them
 //
 // What is common: every primitive, forward and backward, as the samples in its room call it, operands repeated along an
 // axis, reductions of vectors and matrices, and the training steps of small networks. Nothing is computed to find that out: each text that is asked for
@@ -315,7 +316,7 @@ class Builder {
 
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: prebuild_kernels <folder> [C compiler]\n");
+    std::fprintf(stderr, "usage: prebuild_kernels <folder> [C compiler], or prebuild_kernels --texts <folder>\n");
     return 2;
   }
   try {
@@ -326,6 +327,10 @@ int main(int argc, char** argv) {
     use_reductions();
     use_conversions();
     use_networks();
+    if (std::string_view(argv[1]) == "--texts") {
+      for (const auto& [key, text] : texts) write(fs::path(argv[argc - 1]) / (to_string(key) + ".c"), text);
+      return 0;
+    }
     Builder(argv[1], argc > 2 ? argv[2] : "").build(texts);
     std::printf("%zu kernels, each at %zu levels\n", texts.size(), std::size(levels));
   } catch (const std::exception& error) {
