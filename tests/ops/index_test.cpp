@@ -182,6 +182,34 @@ TEST(IndexOutside, IsFoundInFusedKernels) {
   });
 }
 
+/// Rows, columns, and long sums that are cut into pieces: values and errors.
+TEST(IndexOutside, IsFoundInEverySchedule) {
+  const int64_t rows = 300, width = 40, count = 200000;
+  const Array table = counting({rows, width}, int64), good = many_indices(count, rows);
+  std::vector<int64_t> list = good.to_vector<int64_t>();
+  Values by_column(static_cast<size_t>(width));
+  for (int64_t i : list) {
+    for (int64_t j = 0; j < width; ++j) by_column[static_cast<size_t>(j)] += static_cast<Real>((i < 0 ? i + rows : i) * width + j);
+  }
+  const Real total = std::accumulate(by_column.begin(), by_column.end(), Real(0));
+  list[123456] = rows;
+  const Array bad = array(list);
+  const Type* types[] = {&table.type(), &good.type()};
+  const auto program = [&](const auto& f) { return call_params(record(types, [&](std::span<const Array> in) -> Arrays { return {f(take(in[0], in[1]))}; })); };
+  const Params sums[] = {program([](const Array& y) { return sum(y); }), program([](const Array& y) { return sum(y, {0}); }),
+                         program([](const Array& y) { return sum(sum(y, {1})); })};
+  for (int threads : {1, 2}) {
+    cpu::set_threads(threads);
+    for (const Params& f : sums) {
+      const Array right[] = {table, good}, wrong[] = {table, bad};
+      const CallScope scope(table);
+      const Values got = values_of(call(f, right)[0]);
+      EXPECT_EQ(got, got.size() == 1 ? Values{total} : by_column);
+      error_of([&] { call(f, wrong); }, ErrorKind::index, "index-range");
+    }
+  }
+}
+
 TEST(IndexErrors, OfShapesAndDtypes) {
   const Array x = counting({5, 3});
   EXPECT_EQ(error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),

@@ -117,11 +117,11 @@ class Printer {
     result_.work = cost * std::max<int64_t>(inside, 1);
   }
 
-  /// Elements of an update for one index of the axis that is cut.
+  /// Elements of an update: all of them, or those for one index of the axis that is cut.
   int64_t update_work() const {
     int64_t elements = 1;
     for (int a : nest_.stores[0].axes) {
-      if (a >= 0 && a != schedule_.inner) elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+      if (a >= 0 && (schedule_.target >= 0 || a != schedule_.inner)) elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
     }
     return elements;
   }
@@ -861,18 +861,15 @@ class Printer {
   /// is written for it.
   void print_update() {
     const Store& store = nest_.stores[0];
+    const std::vector<int> axes = update_loops(store);
     std::string indent = "  ";
-    std::vector<int> axes;
-    for (int a : store.axes) {
-      if (a >= 0) axes.push_back(a);
-    }
-    begin_cut_axis();
+    begin_update(axes);
     uint64_t open = 0;
     std::vector<bool> known(static_cast<size_t>(graph_.size()));
     print_ready_values(indent, open, known);
     for (int a : axes) {
       const std::string i = "i" + std::to_string(a);
-      const bool cut = a == schedule_.inner;
+      const bool cut = schedule_.target < 0 && a == schedule_.inner;
       axis_text_[a] = i;
       line(indent, "for (int64_t " + i + " = " + (cut ? "first" : "0") + "; " + i + " < " + (cut ? "last" : extent(a)) + "; ++" + i + ") {");
       indent += "  ";
@@ -888,21 +885,32 @@ class Printer {
     add_function("wg_loop", head_ + rows_);
   }
 
-  /// The bounds of the axis that is cut among the threads. Where its elements lie side by side, they are handed out in
-  /// blocks of a cache line at least.
-  void begin_cut_axis() {
-    const int axis = schedule_.inner;
-    if (axis < 0) {
+  /// Declares what a thread gets: the bounds of a loop, or of a coordinate of the targets.
+  void begin_update(const std::vector<int>& axes) {
+    int64_t length = 0, block = 1;
+    if (schedule_.target >= 0) {
+      length = nest_.buffers[static_cast<size_t>(nest_.stores[0].buffer)].layout->type->shape[schedule_.target];
+      block = (length + schedule_.pieces - 1) / schedule_.pieces;
+      result_.work = std::max<int64_t>(1, result_.work / schedule_.pieces);
+    } else if (schedule_.inner >= 0) {
+      length = extents_[static_cast<size_t>(schedule_.inner)];
+      if (schedule_.inner != axes.front()) block = inner_block(length);
+      result_.work *= block;
+    } else {
       result_.sizes[0] = 1;
       line("  ", "(void)begin, (void)end;");
       return;
     }
-    const int64_t length = extents_[static_cast<size_t>(axis)];
-    const int64_t block = cut_axis_is_innermost() ? std::min<int64_t>(length, 16) : 1;
-    const std::string width = size(block), n = extent(axis);
-    result_.sizes[0] = block == 0 ? 0 : (length + block - 1) / block;
-    result_.work *= std::max<int64_t>(block, 1);
+    const std::string width = size(block), n = size(length);
+    result_.sizes[0] = (length + block - 1) / block;
     line("  ", "const int64_t first = begin * " + width + ", last = end * " + width + " < " + n + " ? end * " + width + " : " + n + ";");
+  }
+
+  /// An inner loop is cut into few blocks, of two cache lines at least where its elements lie side by side.
+  int64_t inner_block(int64_t length) const {
+    constexpr int64_t most_blocks = 8, least_elements = 32;
+    const int64_t block = std::max((length + most_blocks - 1) / most_blocks, cut_axis_is_innermost() ? least_elements : 1);
+    return std::min(block, length);
   }
   bool cut_axis_is_innermost() const {
     const Store& store = nest_.stores[0];
@@ -913,9 +921,11 @@ class Printer {
     return false;
   }
 
-  /// Values not yet known that depend on the axes in `open` alone; then the check of the indices among them.
+  /// Values not yet known that depend on the axes in `open` alone; then the check of the indices among them, and whether
+  /// their place is this thread's.
   void print_ready_values(const std::string& indent, uint64_t open, std::vector<bool>& known) {
-    bool checked = false;
+    bool checked = false, placed = false;
+    const Store& store = nest_.stores[0];
     for (int32_t id = 0; id < graph_.size(); ++id) {
       const Node& n = graph_.node(id);
       const auto at = static_cast<size_t>(id);
@@ -923,8 +933,12 @@ class Printer {
       known[at] = true;
       print_value(indent, id);
       checked |= n.op == Op::index;
+      placed |= schedule_.target >= 0 && id == store.target[static_cast<size_t>(schedule_.target)].id();
     }
     if (checked) line(indent, "if (failed) return 3;");
+    if (!placed) return;
+    const std::string place = value(store.target[static_cast<size_t>(schedule_.target)].id());
+    line(indent, "if (" + place + " < first || " + place + " >= last) continue;");
   }
 
   // Products ---------------------------------------------------------------------------------------------

@@ -259,6 +259,13 @@ bool has_steps(const Graph& graph, int32_t id) {
   return has_steps(graph, moving);
 }
 
+/// Elements of an update for each value of a coordinate that depends on those axes.
+int64_t elements_inside(const Nest& nest, const std::vector<int>& loops, uint64_t axes) {
+  int64_t count = 1;
+  for (size_t i = loops.size(); i-- > 0 && !(axes & bit(loops[i]));) count *= nest.graph.extent(loops[i]);
+  return count;
+}
+
 }  // namespace
 
 std::vector<bool> reachable_nodes(const Nest& nest) {
@@ -342,17 +349,34 @@ bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std
 }
 
 Schedule schedule_update(const Nest& nest) {
+  constexpr int64_t enough = 8, most_pieces = 8;
   Schedule schedule;
   schedule.kind = Schedule::update;
   const Store& store = nest.stores[0];
-  for (int axis : store.axes) {
-    if (axis < 0) continue;
-    for (const Expr& at : store.target) {
-      if (nest.graph.node(at).free != bit(axis) || !has_steps(nest.graph, at.id())) continue;
-      if (schedule.inner < 0 || nest.graph.extent(axis) >= nest.graph.extent(schedule.inner)) schedule.inner = axis;
-    }
+  const std::vector<int> loops = update_loops(store);
+  for (int axis : loops) {
+    const auto follows = [&](const Expr& at) { return nest.graph.node(at).free == bit(axis) && has_steps(nest.graph, at.id()); };
+    if (std::none_of(store.target.begin(), store.target.end(), follows)) continue;
+    if (schedule.inner < 0 || nest.graph.extent(axis) >= nest.graph.extent(schedule.inner)) schedule.inner = axis;
+    if (axis == loops.front() && nest.graph.extent(axis) >= enough) return schedule;
+  }
+  int64_t most = 0;
+  for (size_t d = 0; d < store.target.size(); ++d) {
+    const int64_t inside = elements_inside(nest, loops, nest.graph.node(store.target[d]).free);
+    if (inside <= most || nest.graph.node(store.target[d]).free == 0) continue;
+    most = inside;
+    schedule.pieces = std::min({most_pieces, inside / enough, nest.buffers[static_cast<size_t>(store.buffer)].layout->type->shape[static_cast<int>(d)].value()});
+    schedule.target = schedule.pieces > 1 ? static_cast<int>(d) : -1;
   }
   return schedule;
+}
+
+std::vector<int> update_loops(const Store& store) {
+  std::vector<int> axes;
+  for (int axis : store.axes) {
+    if (axis >= 0) axes.push_back(axis);
+  }
+  return axes;
 }
 
 }  // namespace wengert::compile

@@ -18,7 +18,7 @@ struct Schedule {
   enum Kind : uint8_t {
     rows,      // for every index of the outer axes: reductions over rows, then one loop along the row
     columns,   // reductions whose vector lanes run along the innermost axis of the output
-    update,    // one loop nest in order, every target read and written; `inner` is cut among the threads
+    update,    // one loop nest in order, every target read and written; see schedule_update()
     product,   // sums of products, by blocks in registers: see product_text()
   };
   Kind kind = rows;
@@ -29,6 +29,8 @@ struct Schedule {
   int split = -1;
   int64_t piece = 0;         // indices of the split axis in one piece
   int64_t pieces = 1;
+  // update: the coordinate of the targets whose places are shared among the threads, in `pieces`. -1: none, `inner` is cut.
+  int target = -1;
   // product: the first factor depends on the row axes, the second on the column axes, both on the outer ones.
   std::vector<int> row_axes, column_axes;
   std::array<int32_t, 2> factors{};
@@ -41,9 +43,12 @@ struct Schedule {
 /// repeats along an axis they are computed again for each index of it.
 bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std::span<const int32_t> own = {});
 
-/// The schedule of an update: elements meet in the order of the domain. Cut among the threads is an axis along which no
-/// two of them meet, so that sums depend on no number of threads: one of the target's coordinates follows it alone.
+/// The schedule of an update: elements meet in the order of the domain, and sums depend on no number of threads. Threads
+/// share either the outermost loop, or another, when no two of its indices have one target: a coordinate of the targets
+/// follows it alone. Or each goes through all indices and takes those elements whose target lies in its part.
 Schedule schedule_update(const Nest& nest);
+/// The loops of an update, outermost first.
+std::vector<int> update_loops(const Store& store);
 
 /// Loads and stores of a nest as linear functions of loop indices, by node id (stores: by position).
 struct Accesses {
