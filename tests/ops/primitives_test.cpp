@@ -406,15 +406,14 @@ TEST_P(PrimitiveDerivatives, OfThirdOrderAtSpecialPoints) {
 
 INSTANTIATE_TEST_SUITE_P(All, PrimitiveDerivatives, ::testing::ValuesIn(all_primitives()), test_name);
 
-/// A name that is taken is an error when the library is loaded, and so when it is built: a primitive that is not
-/// registered would go untested.
-TEST(PrimitiveNames, AreTheirOwn) {
-  try {
-    const detail::Registration again(*find_primitive("tanh"));
-    FAIL() << "registered twice";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.what(), std::string("tanh: stated by two primitives: wanted a name of its own"));
-  }
+/// As static objects do when the library is loaded: what they throw ends the process, and so the build.
+void state(const char* name, const Cases& cases) noexcept {
+  const Primitive primitive{.name = name, .doc = "y = x.", .infer = nullptr, .samples = {.cases = cases}};
+}
+
+TEST(RegistrationDeathTest, RefusesPrimitivesThatWouldGoUntested) {
+  EXPECT_DEATH(state("tanh", {{{{2, 3}}}}), "tanh: stated by two primitives: wanted a name of its own");
+  EXPECT_DEATH(state("mute", {}), "mute: has no samples: wanted one way to call it at least, for its tests");
 }
 
 // Programs -----------------------------------------------------------------------------------------------

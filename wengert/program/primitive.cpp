@@ -16,8 +16,13 @@ std::map<std::string_view, const Primitive*>& table() {
 
 namespace detail {
 Registration::Registration(const Primitive& primitive) {
-  if (table().emplace(primitive.name, &primitive).second) return;
-  throw Error(ErrorKind::internal, "primitive-name", std::string(primitive.name) + ": stated by two primitives: wanted a name of its own");
+  const std::string name = primitive.name;
+  if (primitive.samples.cases.empty()) {
+    throw Error(ErrorKind::internal, "primitive-samples", name + ": has no samples: wanted one way to call it at least, for its tests");
+  }
+  if (!table().emplace(primitive.name, &primitive).second) {
+    throw Error(ErrorKind::internal, "primitive-name", name + ": stated by two primitives: wanted a name of its own");
+  }
 }
 }  // namespace detail
 
