@@ -69,6 +69,14 @@ TEST_F(PrebuiltKernels, GiveWhatThePlainEvaluatorGives) {
   }
 }
 
+TEST_F(PrebuiltKernels, DifferentiateSumsOfElementsWithoutACompiler) {
+  const Array x = array({0.5f, 1.0f, 2.0f});
+  for (Array (*f)(const Operand&) : {exp, tanh, erfc, sqrt, reciprocal, silu}) {
+    grad([f](const Array& v) { return sum(f(v)); })(x);
+    EXPECT_EQ(missing(), 0);
+  }
+}
+
 TEST_F(PrebuiltKernels, TrainASmallNetworkWithoutACompiler) {
   const auto net = nn::init(nn::sequential(nn::Linear{6, 5}, relu, nn::Linear{5, 3}), random::key(0));
   const Array x = random::normal(random::key(1), {16, 6}), y = array(std::vector<int32_t>(16, 1));

@@ -67,12 +67,17 @@ void use(const wg::Primitive& primitive, const wg::Sample& sample, const Arrays&
   if (!differentiate) return;
   wg::diff::Flags active;
   for (const wg::Array& x : in) active.push_back(wg::is_inexact(x.dtype()));
-  wg::diff::VjpResult result = wg::diff::vjp_through(f, in, active.span());
-  Arrays cotangents;
-  for (const wg::Array& y : result.outputs) {
-    cotangents.push_back(wg::is_inexact(y.dtype()) ? zeros(y.dtype(), y.shape()) : wg::Array());
-  }
-  result.pullback(cotangents);
+  const auto pull_back = [&](auto cotangent_of) {
+    wg::diff::VjpResult result = wg::diff::vjp_through(f, in, active.span());
+    Arrays cotangents;
+    for (const wg::Array& y : result.outputs) {
+      cotangents.push_back(wg::is_inexact(y.dtype()) ? cotangent_of(y) : wg::Array());
+    }
+    result.pullback(cotangents);
+  };
+  pull_back([](const wg::Array& y) { return zeros(y.dtype(), y.shape()); });
+  if (!primitive.is(wg::Trait::elementwise)) return;
+  pull_back([](const wg::Array& y) { return wg::broadcast_to(zeros(y.dtype(), {}), y.shape()); });   // below a sum
 }
 
 void use_sample(const wg::Primitive& primitive, const wg::Sample& sample, wg::Dtype dtype, bool differentiate) {
