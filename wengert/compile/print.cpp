@@ -19,6 +19,7 @@ using loops::Node;
 using loops::Op;
 
 constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
+constexpr int64_t shortest_row_to_fetch = 256, longest_row_to_fetch = 1 << 15;   // elements
 constexpr int expensive = 10;       // a function from this cost on is kept in scratch rather than computed again
 
 /// The same declarations as wengert/backends/cpu/abi.h, so that a text stands by itself.
@@ -483,7 +484,7 @@ class Printer {
     const auto it = cached_.find(id);
     if (it == cached_.end()) return print_value(indent, id);
     const Node& n = graph_.node(id);
-    const std::string row = "t" + number(id);
+    const std::string row = kept_row(id);
     if (it->second) {
       line(indent, "const " + std::string(value_type(n.dtype)) + " v" + number(id) + " = " + row + "[" + index + "];");
     } else {
@@ -518,6 +519,36 @@ class Printer {
       const uint64_t inside = graph_.node(id).free & inner_axes_ & ~dropped_;
       if (loops > 1 && (inside & lane_axes) == inside && (inside & (inside - 1)) == 0) cached_[id] = false;
     }
+    for (const auto& [id, written] : cached_) {
+      (void)written;
+      if (const int store = row_to_keep_in(id); store >= 0) kept_in_output_[id] = static_cast<size_t>(store);
+    }
+  }
+
+  /// A row of the output that nothing else is read from or written to before its own values are: kept there, values
+  /// take no more of the first cache than the row itself. -1: none.
+  int row_to_keep_in(int32_t id) const {
+    const Node& n = graph_.node(id);
+    if (schedule_.inner < 0 || loop_axes(n.free & inner_axes_) != std::vector<int>{schedule_.inner}) return -1;
+    for (size_t s = 0; s < nest_.stores.size(); ++s) {
+      const Store& store = nest_.stores[s];
+      const Affine& offset = accesses_.stores[s];
+      const bool taken = std::any_of(kept_in_output_.begin(), kept_in_output_.end(), [&](const auto& k) { return k.second == s; });
+      const bool own_row = std::all_of(schedule_.outer.begin(), schedule_.outer.end(), [&](int a) {
+        return offset.stride[static_cast<size_t>(a)] != 0 || extents_[static_cast<size_t>(a)] == 1; });
+      if (along_row(s) && own_row && !taken && offset.stride[static_cast<size_t>(schedule_.inner)] == 1 &&
+          store.value.dtype() == n.dtype && !is_bool(n.dtype) && !loaded_.count(store.buffer)) {
+        return static_cast<int>(s);
+      }
+    }
+    return -1;
+  }
+
+  /// Where the values of a node are kept between the loops over a row.
+  std::string kept_row(int32_t id) {
+    const auto it = kept_in_output_.find(id);
+    if (it == kept_in_output_.end()) return "t" + number(id);
+    return pointer(nest_.stores[it->second].buffer, accesses_.stores[it->second]);
   }
 
   std::vector<int32_t> bodies(std::span<const int32_t> reductions) const {
@@ -569,6 +600,7 @@ class Printer {
     line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
     print_lane_body(indent + "    ", group);
     line(indent, "  }");
+    if (is_last_reduction(group) && lane == schedule_.inner) print_fetch_ahead(indent + "  ", lane);
     line(indent, "}");
     line(indent, "for (int l = 0; j + l < " + n + "; ++l) {");
     print_lane_body(indent + "  ", group);
@@ -587,6 +619,43 @@ class Printer {
       const Node& node = graph_.node(r);
       const std::string a = "a" + number(r) + "[l]";
       line(indent, a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
+    }
+  }
+
+  bool is_last_reduction(std::span<const int32_t> group) const {
+    return depth_[static_cast<size_t>(group[0])] == deepest_ && reductions_at(deepest_).size() == 1;
+  }
+
+  bool computes_expensively() const {
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const Node& n = graph_.node(id);
+      if (reachable_[static_cast<size_t>(id)] && varying(id) && n.op == Op::math &&
+          loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive) return true;
+    }
+    return false;
+  }
+
+  /// In the last pass before the loop that stores a row, where that computes expensive functions and memory would be idle:
+  /// the next row of what is read and written along the lanes. Reading past the end of an array does no harm that way.
+  void print_fetch_ahead(const std::string& indent, int lane) {
+    const int64_t length = extents_[static_cast<size_t>(lane)];
+    if (schedule_.outer.empty() || !computes_expensively() || length < shortest_row_to_fetch || length > longest_row_to_fetch) return;
+    std::set<std::string> fetched;
+    const auto fetch = [&](int buffer, const Affine& offset, bool write) {
+      const int64_t next = offset.stride[static_cast<size_t>(schedule_.outer.back())];
+      if (offset.stride[static_cast<size_t>(lane)] != 1 || next == 0) return;
+      const std::string p = pointer(buffer, offset);
+      if (!fetched.insert(p).second) return;
+      const int width = itemsize(nest_.buffers[static_cast<size_t>(buffer)].layout->type->dtype);
+      line(indent, "for (int l = 0; l < 64; l += " + std::to_string(64 / width) + ") __builtin_prefetch(" + p + " + " +
+                       scaled("1", buffer, schedule_.outer.back(), next) + " + j + l, " + (write ? "1" : "0") + ", 3);");
+    };
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      const auto& access = accesses_.loads[static_cast<size_t>(id)];
+      if (reachable_[static_cast<size_t>(id)] && access) fetch(static_cast<int>(graph_.node(id).integer), *access, false);
+    }
+    for (size_t s = 0; s < nest_.stores.size(); ++s) {
+      if (along_row(s)) fetch(nest_.stores[s].buffer, accesses_.stores[s], true);
     }
   }
 
@@ -686,6 +755,7 @@ class Printer {
     std::string total;
     for (const auto& [id, written] : cached_) {
       (void)written;
+      if (kept_in_output_.count(id)) continue;
       const Node& n = graph_.node(id);
       const int axis = loop_axes(n.free & inner_axes_)[0];
       const std::string type = value_type(n.dtype);
@@ -1099,7 +1169,8 @@ class Printer {
   std::map<int32_t, std::string> integer_names_;
   std::map<int32_t, size_t> numbers_;
   std::map<std::vector<int64_t>, int> pointers_;
-  std::map<int32_t, bool> cached_;   // node -> already in scratch
+  std::map<int32_t, bool> cached_;   // nodes kept between loops -> already there
+  std::map<int32_t, size_t> kept_in_output_;   // those kept in the row of an output -> the store of that
 };
 
 }  // namespace
