@@ -293,7 +293,7 @@ TEST(Escape, NamesTheFunctionItCameFrom) {
   Array kept;
   grad([&](const Array& x) { kept = x * 2; return sum(x); }, "loss")(x2);
   EXPECT_TRUE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped")
-                  .starts_with("got a traced f64[2] outside grad(loss) that made it: wanted a value of this one; return it"));
+                  .starts_with("grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
   const auto use = [&](const Array& x) { return sum(x * kept); };
   const std::string text = error_of([&] { grad(use, "other")(x2); }, ErrorKind::trace, "trace-escaped");
   EXPECT_NE(text.find("outside grad(loss)"), text.npos) << text;

@@ -186,7 +186,7 @@ TEST(Optimizers, NameWhatDoesNotFit) {
   const auto momentum = wg::optim::sgd(0.1, {.momentum = 0.9});
   expect_error([&] { momentum.update(two, momentum.init(first), two); }, "optimizer-state", text("sgd"));
   expect_error([&] { adam.update(two, adam.init(two), {wg::array({1.f, 2.f}), wg::array({1.f})}); }, "optimizer-shape",
-               "adam_leaf: parameter f32[1], mean f32[1], variance f32[1], gradient f32[2]");
+               "adam: parameter [0] f32[1], gradient f32[2]: wanted a gradient of the parameter's shape");
 }
 
 // Memory -------------------------------------------------------------------------------------------------

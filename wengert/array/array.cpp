@@ -5,12 +5,6 @@
 namespace wengert {
 namespace {
 
-std::string location(const std::source_location& where) {
-  std::string_view file = where.file_name();
-  if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-  return "; called at " + std::string(file) + ":" + std::to_string(where.line());
-}
-
 Node* new_node(const Layout* layout) {
   Node* node = static_cast<Node*>(memory::allocate_node());
   new (&node->count) std::atomic<uint32_t>(1);
@@ -29,7 +23,7 @@ void check_dtype(const char* operation, const Array& x, Dtype wanted, const std:
   throw Error(ErrorKind::dtype, "element-type",
               std::string(operation) + ": x " + describe(x) + ", element type " + std::string(name(wanted)) +
                   ": wanted the C++ type of the dtype; convert with x.astype(wg::" +
-                  std::string(name(wanted)) + ")" + location(where));
+                  std::string(name(wanted)) + ")" + called_at(where));
 }
 
 template <class T>
@@ -63,12 +57,13 @@ void Array::undefined() {
               "a layer's parameters are made by wg::nn::init(net, key)");
 }
 
-Dim Array::dim(int axis) const {
+Dim Array::dim(int axis, std::source_location where) const {
   const int r = rank();
   if (axis < -r || axis >= r) {
     throw Error(ErrorKind::shape, "axis-range",
-                "dim: x " + describe(*this) + ", axis " + std::to_string(axis) + ": wanted an axis from " +
-                    std::to_string(-r) + " to " + std::to_string(r - 1));
+                "dim: x " + describe(*this) + ", axis " + std::to_string(axis) + ": wanted " +
+                    (r == 0 ? "an array with axes; x has none"
+                            : "an axis from " + std::to_string(-r) + " to " + std::to_string(r - 1)) + called_at(where));
   }
   return shape()[axis < 0 ? axis + r : axis];
 }
@@ -77,21 +72,21 @@ void Array::read_item(void* out, Dtype dtype, std::source_location where) const 
   if (size() != 1) {
     throw Error(ErrorKind::shape, "item-size",
                 "item: x " + describe(*this) + ": wanted an array of one element; reduce or index it first" +
-                    location(where));
+                    called_at(where));
   }
   check_dtype("item", *this, dtype, where);
   const Node* node = detail::concrete_node(*this, "item", where);
   std::memcpy(out, node->data, static_cast<size_t>(itemsize(dtype)));
 }
 
-void Array::read_values(void* out, int64_t count, Dtype dtype, std::source_location where) const {
-  check_dtype("to_vector", *this, dtype, where);
+void Array::read_values(void* out, int64_t count, Dtype dtype, const char* operation, std::source_location where) const {
+  check_dtype(operation, *this, dtype, where);
   if (count != size()) {
     throw Error(ErrorKind::shape, "copy-size",
                 "copy_to: x " + describe(*this) + ", out of " + std::to_string(count) +
-                    " elements: wanted as many as x has" + location(where));
+                    " elements: wanted as many as x has" + called_at(where));
   }
-  detail::copy_strided(out, detail::concrete_node(*this, "to_vector", where));
+  detail::copy_strided(out, detail::concrete_node(*this, operation, where));
 }
 
 const void* Array::contiguous_data(Dtype dtype, std::source_location where) const {
@@ -100,16 +95,16 @@ const void* Array::contiguous_data(Dtype dtype, std::source_location where) cons
   if (!node->layout->contiguous) {
     throw Error(ErrorKind::value, "span-contiguous",
                 "span: x " + describe(*this) + " is not contiguous: wanted row-major memory; use "
-                "wg::contiguous(x) or to_vector()" + location(where));
+                "wg::contiguous(x) or to_vector()" + called_at(where));
   }
   return node->data;
 }
 
 Array::operator bool() const {
-  const std::source_location here = std::source_location::current();
+  const std::source_location here{};   // a conversion does not know its caller
   if (size() != 1) {
     throw Error(ErrorKind::shape, "truth-size",
-                "bool: x " + describe(*this) + ": wanted an array of one element; use wg::any(x) or wg::all(x)");
+                "bool: x " + describe(*this) + ": wanted an array of one element; use wg::any(x) or wg::all(x)" + called_at(here));
   }
   const Node* node = detail::concrete_node(*this, "bool", here);
   for (int i = 0; i < itemsize(dtype()); ++i) {
@@ -176,7 +171,7 @@ const Node* concrete_node(const Array& x, std::string_view operation, std::sourc
       throw Error(ErrorKind::trace, "trace-no-value",
                   std::string(operation) + ": x " + describe(x) +
                       " has no value while a program is recorded: wanted a concrete array; keep the branch "
-                      "out of the recorded function, or select with wg::where" + location(where));
+                      "out of the recorded function, or select with wg::where" + called_at(where));
     }
     node = node->owner;
   }
@@ -240,17 +235,21 @@ Array scalar(int64_t value, Dtype dtype, bool weak) { return scalar_of(value, Ty
 Array repeated_scalar(double value, const Type* type) { return scalar_of(value, type->repeated()); }
 Array repeated_scalar(int64_t value, const Type* type) { return scalar_of(value, type->repeated()); }
 
-void ragged_list(int axis, int64_t expected, int64_t got) {
+void ragged_list(int axis, int64_t expected, int64_t got, const std::source_location& where) {
   throw Error(ErrorKind::shape, "array-ragged",
               "array: got braces of " + std::to_string(expected) + " and of " + std::to_string(got) +
-                  " items on axis " + std::to_string(axis) + ": wanted equal lengths");
+                  " items on axis " + std::to_string(axis) + ": wanted equal lengths" + called_at(where));
 }
 
-void check_count(int64_t got, const Shape& shape) {
+namespace {
+std::string count_text(int64_t values) { return std::to_string(values) + (values == 1 ? " value" : " values"); }
+}  // namespace
+
+void check_count(int64_t got, const Shape& shape, const std::source_location& where) {
   if (got == shape.size()) return;
   throw Error(ErrorKind::shape, "array-count",
-              "array: got " + std::to_string(got) + " values, shape " + to_string(shape) + ": wanted " +
-                  std::to_string(shape.size()) + " values");
+              "array: got " + count_text(got) + ", shape " + to_string(shape) + ": wanted " + count_text(shape.size()) +
+                  called_at(where));
 }
 
 }  // namespace detail

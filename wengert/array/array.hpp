@@ -74,7 +74,7 @@ class Array {
 
   const Shape& shape() const { return type().shape; }
   /// Length of one axis; negative axes count from the end. Throws Error(shape) when there is no such axis.
-  Dim dim(int axis) const;
+  Dim dim(int axis, std::source_location where = std::source_location::current()) const;
   int rank() const { return type().rank(); }
   int64_t size() const { return type().size; }
   int64_t nbytes() const { return type().nbytes(); }
@@ -96,7 +96,7 @@ class Array {
   /// Copies all elements in row-major order into `out`, which must have size() elements.
   template <Element T>
   void copy_to(std::span<T> out, std::source_location where = std::source_location::current()) const {
-    read_values(out.data(), static_cast<int64_t>(out.size()), dtype_of<T>, where);
+    read_values(out.data(), static_cast<int64_t>(out.size()), dtype_of<T>, "copy_to", where);
   }
   /// The elements of a contiguous array without a copy. Errors: dtype, trace, value (not contiguous).
   template <Element T>
@@ -140,7 +140,7 @@ class Array {
   }
   [[noreturn]] static void undefined();
   void read_item(void* out, Dtype dtype, std::source_location where) const;
-  void read_values(void* out, int64_t count, Dtype dtype, std::source_location where) const;
+  void read_values(void* out, int64_t count, Dtype dtype, const char* operation, std::source_location where) const;
   const void* contiguous_data(Dtype dtype, std::source_location where) const;
 
   Node* node_ = nullptr;
@@ -150,11 +150,11 @@ template <Element T>
 std::vector<T> Array::to_vector(std::source_location where) const {
   if constexpr (std::same_as<T, bool>) {
     std::vector<uint8_t> bytes(static_cast<size_t>(size()));
-    read_values(bytes.data(), size(), Dtype::bool_, where);
+    read_values(bytes.data(), size(), Dtype::bool_, "to_vector", where);
     return std::vector<bool>(bytes.begin(), bytes.end());
   } else {
     std::vector<T> values(static_cast<size_t>(size()));
-    read_values(values.data(), size(), dtype_of<T>, where);
+    read_values(values.data(), size(), dtype_of<T>, "to_vector", where);
     return values;
   }
 }
@@ -192,18 +192,19 @@ Array repeated_scalar(double value, const Type* type);
 Array repeated_scalar(int64_t value, const Type* type);
 
 template <class T>
-void flatten_list(const T& value, Shape&, int, std::vector<T>& out, bool) { out.push_back(value); }
+void flatten_list(const T& value, Shape&, int, std::vector<T>& out, bool, const std::source_location&) { out.push_back(value); }
 
-[[noreturn]] void ragged_list(int axis, int64_t expected, int64_t got);
+[[noreturn]] void ragged_list(int axis, int64_t expected, int64_t got, const std::source_location& where);
 
 template <class T, class List>
-void flatten_list(std::initializer_list<List> list, Shape& shape, int axis, std::vector<T>& out, bool first) {
+void flatten_list(std::initializer_list<List> list, Shape& shape, int axis, std::vector<T>& out, bool first,
+                  const std::source_location& where) {
   const int64_t length = static_cast<int64_t>(list.size());
   if (first) shape.push_back(length);
-  else if (shape[axis].value() != length) ragged_list(axis, shape[axis], length);
+  else if (shape[axis].value() != length) ragged_list(axis, shape[axis], length, where);
   bool first_item = first;
   for (const auto& item : list) {
-    flatten_list(item, shape, axis + 1, out, first_item);
+    flatten_list(item, shape, axis + 1, out, first_item, where);
     first_item = false;
   }
 }
@@ -220,14 +221,14 @@ Array from_values(const std::vector<T>& values, const Shape& shape) {
 }
 
 template <class T, class List>
-Array from_list(std::initializer_list<List> list) {
+Array from_list(std::initializer_list<List> list, const std::source_location& where) {
   Shape shape;
   std::vector<T> values;
-  flatten_list(list, shape, 0, values, true);
+  flatten_list(list, shape, 0, values, true, where);
   return from_values(values, shape);
 }
 
-void check_count(int64_t got, const Shape& shape);
+void check_count(int64_t got, const Shape& shape, const std::source_location& where);
 
 }  // namespace detail
 
@@ -237,30 +238,35 @@ void check_count(int64_t got, const Shape& shape);
 template <Element T>
 Array array(T value) { return detail::from_bytes(&value, Type::of(dtype_of<T>, {})); }
 template <Element T>
-Array array(std::initializer_list<T> list) { return detail::from_list<T>(list); }
+Array array(std::initializer_list<T> list,
+            std::source_location where = std::source_location::current()) { return detail::from_list<T>(list, where); }
 template <Element T>
-Array array(std::initializer_list<std::initializer_list<T>> list) { return detail::from_list<T>(list); }
+Array array(std::initializer_list<std::initializer_list<T>> list,
+            std::source_location where = std::source_location::current()) { return detail::from_list<T>(list, where); }
 template <Element T>
-Array array(std::initializer_list<std::initializer_list<std::initializer_list<T>>> list) {
-  return detail::from_list<T>(list);
+Array array(std::initializer_list<std::initializer_list<std::initializer_list<T>>> list,
+            std::source_location where = std::source_location::current()) {
+  return detail::from_list<T>(list, where);
 }
 template <Element T>
-Array array(std::initializer_list<std::initializer_list<std::initializer_list<std::initializer_list<T>>>> list) {
-  return detail::from_list<T>(list);
+Array array(std::initializer_list<std::initializer_list<std::initializer_list<std::initializer_list<T>>>> list,
+            std::source_location where = std::source_location::current()) {
+  return detail::from_list<T>(list, where);
 }
 template <Element T>
 Array array(const std::vector<T>& values) {
   return detail::from_values(values, Shape{static_cast<int64_t>(values.size())});
 }
 template <Element T>
-Array array(const std::vector<T>& values, const Shape& shape) {
-  detail::check_count(static_cast<int64_t>(values.size()), shape);
+Array array(const std::vector<T>& values, const Shape& shape,
+            std::source_location where = std::source_location::current()) {
+  detail::check_count(static_cast<int64_t>(values.size()), shape, where);
   return detail::from_values(values, shape);
 }
 template <class T>
   requires Element<std::remove_const_t<T>>
-Array array(std::span<T> values, const Shape& shape) {
-  detail::check_count(static_cast<int64_t>(values.size()), shape);
+Array array(std::span<T> values, const Shape& shape, std::source_location where = std::source_location::current()) {
+  detail::check_count(static_cast<int64_t>(values.size()), shape, where);
   return detail::from_bytes(values.data(), Type::of(dtype_of<T>, shape));
 }
 

@@ -3,6 +3,7 @@
 // so that it can be acted on without a debugger.
 #pragma once
 
+#include <source_location>
 #include <stdexcept>
 #include <string>
 
@@ -37,5 +38,9 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
   std::string id_;
 };
+
+/// "; called at train.cpp:41, in grad(loss)": `where`, or the line of the public function that this thread is in, and the
+/// transformations at work. Defined in trace/, which knows them.
+std::string called_at(const std::source_location& where);
 
 }  // namespace wengert

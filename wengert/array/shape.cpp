@@ -7,28 +7,31 @@
 namespace wengert {
 namespace {
 
-void check_dim(int64_t dim) {
+void check_dim(int64_t dim, const std::source_location& where) {
   if (dim < 0) {
     throw Error(ErrorKind::shape, "shape-negative",
-                "shape: got a length of " + std::to_string(dim) + ": wanted lengths >= 0");
+                "shape: got a length of " + std::to_string(dim) + ": wanted lengths >= 0" + called_at(where));
   }
 }
 
-[[noreturn]] void too_many_axes(size_t rank) {
+[[noreturn]] void too_many_axes(size_t rank, const std::source_location& where = {}) {
   throw Error(ErrorKind::shape, "shape-rank",
-              "shape: got " + std::to_string(rank) + " axes: wanted at most 8; reshape to join axes");
+              "shape: got " + std::to_string(rank) + " axes: wanted at most 8; reshape to join axes" + called_at(where));
 }
 
 }  // namespace
 
-Shape::Shape(std::span<const Dim> dims) {
-  if (dims.size() > max_rank) too_many_axes(dims.size());
-  for (Dim d : dims) { check_dim(d.value()); dims_[rank_++] = d; }
+Shape::Shape(std::initializer_list<Dim> dims, std::source_location where)
+    : Shape(std::span<const Dim>(dims.begin(), dims.size()), where) {}
+
+Shape::Shape(std::span<const Dim> dims, std::source_location where) {
+  if (dims.size() > max_rank) too_many_axes(dims.size(), where);
+  for (Dim d : dims) { check_dim(d.value(), where); dims_[rank_++] = d; }
 }
 
-Shape::Shape(std::span<const int64_t> dims) {
-  if (dims.size() > max_rank) too_many_axes(dims.size());
-  for (int64_t d : dims) { check_dim(d); dims_[rank_++] = d; }
+Shape::Shape(std::span<const int64_t> dims, std::source_location where) {
+  if (dims.size() > max_rank) too_many_axes(dims.size(), where);
+  for (int64_t d : dims) { check_dim(d, where); dims_[rank_++] = d; }
 }
 
 int64_t Shape::size() const {
@@ -36,11 +39,11 @@ int64_t Shape::size() const {
   bool overflow = false;
   for (Dim d : *this) {
     if (d.value() == 0) return 0;
-    overflow |= __builtin_mul_overflow(size, d.value(), &size) || size > (int64_t{1} << 60);
+    overflow |= __builtin_mul_overflow(size, d.value(), &size) || size > max_size;
   }
   if (overflow) {
     throw Error(ErrorKind::shape, "shape-size",
-                "shape: got " + to_string(*this) + ": wanted at most 2^60 elements");
+                "shape: got " + to_string(*this) + ": wanted at most 2^58 elements");
   }
   return size;
 }

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <source_location>
 #include <span>
 #include <string>
 
@@ -28,15 +29,17 @@ class Dim {
 };
 
 inline constexpr int max_rank = 8;
+/// Elements of an array; their bytes, and all distances between them, fit into int64.
+inline constexpr int64_t max_size = int64_t{1} << 58;
 
 /// The lengths of all axes, outermost first. Rank 0 to 8; a plain value.
 class Shape {
  public:
   constexpr Shape() = default;
-  Shape(std::initializer_list<Dim> dims) : Shape(std::span<const Dim>(dims.begin(), dims.size())) {}
+  Shape(std::initializer_list<Dim> dims, std::source_location where = std::source_location::current());
   /// Throws Error(shape) for more than 8 axes, or a negative length.
-  explicit Shape(std::span<const Dim> dims);
-  explicit Shape(std::span<const int64_t> dims);
+  explicit Shape(std::span<const Dim> dims, std::source_location where = std::source_location::current());
+  explicit Shape(std::span<const int64_t> dims, std::source_location where = std::source_location::current());
 
   int rank() const { return rank_; }
   bool empty() const { return rank_ == 0; }

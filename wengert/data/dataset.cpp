@@ -13,7 +13,9 @@
 namespace wengert::data {
 namespace {
 
-[[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& message) { throw Error(kind, id, message); }
+[[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& message) {
+  throw Error(kind, id, message + called_at({}));
+}
 
 /// Rows of `x` along axis 0 in the order given, in fresh memory: a batch is copied once, whatever the order.
 Array gather_rows(const Array& x, std::span<const int64_t> rows) {
@@ -31,15 +33,17 @@ Array gather_rows(const Array& x, std::span<const int64_t> rows) {
 
 }  // namespace
 
-Dataset::Dataset(Array x, Array y) : x_(std::move(x)), y_(std::move(y)) {
+Dataset::Dataset(Array x, Array y, std::source_location where) : x_(std::move(x)), y_(std::move(y)) {
+  const CallScope scope(where);
   if (x_.rank() == 0 || y_.rank() == 0 || x_.shape()[0].value() != y_.shape()[0].value()) {
     fail(ErrorKind::shape, "dataset-length", "Dataset: x " + describe(x_) + ", y " + describe(y_) + ": wanted equal lengths of axis 0");
   }
   const auto whole = [](const Array& a) { return a.layout().contiguous && a.node()->tag == 0; };
-  if (!whole(x_) || !whole(y_)) fail(ErrorKind::value, "dataset-memory", "Dataset: wanted contiguous concrete arrays; use wg::contiguous(x)");
+  if (!whole(x_) || !whole(y_)) fail(ErrorKind::value, "dataset-memory", "Dataset: x " + describe(x_) + ", y " + describe(y_) + ": wanted contiguous arrays with values; use wg::contiguous(x)");
 }
 
-Dataset Dataset::shuffle(const Array& key) const {
+Dataset Dataset::shuffle(const Array& key, std::source_location where) const {
+  const CallScope scope(where);
   Dataset shuffled = *this;
   const std::vector<int64_t> places = random::permutation(key, size()).to_vector<int64_t>();
   for (size_t i = 0; i < places.size(); ++i) {
@@ -50,7 +54,8 @@ Dataset Dataset::shuffle(const Array& key) const {
 }
 Dataset Dataset::shuffle(int64_t seed) const { return shuffle(random::key(seed)); }
 
-Batch Dataset::slice(int64_t begin, int64_t end) const {
+Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) const {
+  const CallScope scope(where);
   if (begin < 0 || end > size() || begin > end) {
     fail(ErrorKind::index, "dataset-range", "Dataset: examples " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
                                                 std::to_string(size()) + ": wanted a range inside");
@@ -62,7 +67,10 @@ Batch Dataset::slice(int64_t begin, int64_t end) const {
   return {gather_rows(x_, rows), gather_rows(y_, rows)};
 }
 
-Batches Dataset::batches(int64_t size, bool drop_last) const { return {*this, size, drop_last}; }
+Batches Dataset::batches(int64_t size, bool drop_last, std::source_location where) const {
+  const CallScope scope(where);
+  return {*this, size, drop_last};
+}
 
 Batches::Batches(Dataset set, int64_t size, bool drop_last) : set_(std::move(set)), batch_(size) {
   if (size < 1) fail(ErrorKind::value, "batch-size", "batches: got a size of " + std::to_string(size) + ": wanted at least 1");
@@ -79,7 +87,8 @@ const std::vector<std::string>& fashion_mnist_names() {
   return names;
 }
 
-FashionMnist fashion_mnist(const std::string& given) {
+FashionMnist fashion_mnist(const std::string& given, std::source_location where) {
+  const CallScope scope(where);
   const char* variable = std::getenv("WENGERT_DATA");
   const std::string folder = !given.empty() ? given : variable ? variable : "/usr/share/datasets/fashion-mnist";
   if (!std::filesystem::is_directory(folder)) {

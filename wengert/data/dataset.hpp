@@ -17,19 +17,20 @@ class Dataset {
  public:
   Dataset() = default;
   /// Throws Error(shape) when the two have different lengths.
-  Dataset(Array x, Array y);
+  Dataset(Array x, Array y, std::source_location where = std::source_location::current());
 
   int64_t size() const { return x_.shape()[0]; }
   const Array& x() const { return x_; }
   const Array& y() const { return y_; }
   /// The examples in the order of random::permutation(key); nothing is copied before a batch is made.
-  Dataset shuffle(const Array& key) const;
+  Dataset shuffle(const Array& key, std::source_location where = std::source_location::current()) const;
   Dataset shuffle(int64_t seed) const;
   /// Examples `begin` to `end` of the current order.
-  Batch slice(int64_t begin, int64_t end) const;
+  Batch slice(int64_t begin, int64_t end, std::source_location where = std::source_location::current()) const;
 
   /// Batches of `size` examples in order; the last one is left out when it would be shorter and `drop_last` is set.
-  class Batches batches(int64_t size, bool drop_last = false) const;
+  class Batches batches(int64_t size, bool drop_last = false,
+                        std::source_location where = std::source_location::current()) const;
 
  private:
   Array x_, y_;
@@ -70,6 +71,6 @@ struct FashionMnist {
 const std::vector<std::string>& fashion_mnist_names();
 /// Reads the four gzipped IDX files from `folder`; by default where Debian's package dataset-fashion-mnist puts them, or
 /// what the environment variable WENGERT_DATA names. Errors: io, naming the package.
-FashionMnist fashion_mnist(const std::string& folder = "");
+FashionMnist fashion_mnist(const std::string& folder = "", std::source_location where = std::source_location::current());
 
 }  // namespace wengert::data

@@ -7,11 +7,13 @@
 #include <cstring>
 #include <memory>
 
+#include "wengert/ops/operand.hpp"
+
 namespace wengert::data {
 namespace {
 
 [[noreturn]] void fail(const char* id, const std::string& path, const std::string& got, const std::string& wanted) {
-  throw Error(ErrorKind::io, id, "read_idx: " + path + ": " + got + ": wanted " + wanted);
+  throw Error(ErrorKind::io, id, "read_idx: " + path + ": " + got + ": wanted " + wanted + called_at({}));
 }
 
 /// A file that zlib reads, gzipped or not.
@@ -55,7 +57,8 @@ Dtype dtype_of_code(const std::string& path, uint8_t code) {
 
 }  // namespace
 
-Array read_idx(const std::string& path) {
+Array read_idx(const std::string& path, std::source_location where) {
+  const CallScope scope(where);
   Source source(path);
   uint8_t head[4];
   source.read(head, 4);

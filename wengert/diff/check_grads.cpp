@@ -114,7 +114,7 @@ class Checker {
     throw Error(ErrorKind::value, "check-grads",
                 label_.text() + ": " + mode + ", order " + std::to_string(order) + ", operand " +
                     (paths_[leaf].empty() ? "" : paths_[leaf] + " ") + describe(x) + ": got " + number(got.value) +
-                    ": wanted " + number(expected) + " by finite differences, within " + number(allowed));
+                    ": wanted " + number(expected) + " by finite differences, within " + number(allowed) + label_.call_site());
   }
 
   std::vector<Array> pull(const ArrayFunction& f, std::span<const Array> x, const std::vector<Array>& cotangents) const {

@@ -77,6 +77,13 @@ class TangentRecorder final : public Recorder {
   void note_inactive(const Array& x) { grow(x); }
 };
 
+void want_derivative(const Primitive& primitive) {
+  if (primitive.tangent || primitive.body || primitive.is(Trait::nondifferentiable)) return;
+  throw Error(ErrorKind::value, "no-derivative",
+              std::string(primitive.name) + ": has no derivative rule: wanted a tangent formula in its room; "
+              "wg::stop_gradient(x) makes it a constant" + call_site());
+}
+
 /// The tangents of the outputs, by the primitive's rule or through its body. Undefined: zero.
 std::vector<Array> apply_tangent_rule(const Primitive& primitive, std::span<const Array> in, std::span<const Array> out,
                                       std::span<const Array> d, std::span<const Type* const> in_types,
@@ -86,11 +93,7 @@ std::vector<Array> apply_tangent_rule(const Primitive& primitive, std::span<cons
     return primitive.tangent({primitive, in, out, in_types, out_types, params, runtimes}, d);
   }
   if (primitive.is(Trait::nondifferentiable)) return std::vector<Array>(out.size());
-  if (!primitive.body) {
-    throw Error(ErrorKind::value, "no-derivative",
-                std::string(primitive.name) + ": has no derivative rule: wanted a tangent formula in its room; "
-                "wg::stop_gradient(x) makes it a constant" + call_site());
-  }
+  want_derivative(primitive);
   std::vector<Array> tangents(d.begin(), d.end());
   for (Array& t : tangents) {
     if (t.defined() && is_zero(t)) t = Array();
@@ -123,6 +126,8 @@ void note_passed(BackwardPlan& plan) {
 Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
                        uint64_t active)
     : primitive_(primitive), types_(std::move(types)), params_(std::move(params)), runtime_count_(runtime_count), active_(active) {
+  want_derivative(primitive_);
+  const CallScope scope;
   const Runtimes runtimes = symbolic_runtimes(runtime_count_);
   output_types_ = infer_types(primitive_, types_, params_, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
   output_count_ = static_cast<int>(output_types_.size());

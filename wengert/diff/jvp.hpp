@@ -3,6 +3,7 @@
 
 #include "wengert/diff/arguments.hpp"
 #include "wengert/diff/reverse.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert {
 namespace diff {
@@ -27,8 +28,9 @@ class TreePullback {
 
   /// A tree like the argument, a tuple of trees for several. Undefined leaves of `cotangent` are zero.
   /// Can be called once: Error(state, "pullback-consumed") after that. Errors: "cotangent-shape", "cotangent-dtype".
-  auto operator()(const Result& cotangent) {
-    const std::vector<Array> seeds = checked_derivatives("cotangent", label_, cotangent, like_, outputs_);
+  auto operator()(const Result& cotangent, std::source_location where = std::source_location::current()) {
+    const CallScope scope(where);
+    const std::vector<Array> seeds = checked_derivatives("cotangent", label_.at(where), cotangent, like_, outputs_);
     Trees result = trees_;
     tree::detail::replace(result, pull_back(pullback_, seeds, arguments_));
     return unwrap(std::move(result));

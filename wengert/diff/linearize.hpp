@@ -3,6 +3,7 @@
 
 #include "wengert/diff/arguments.hpp"
 #include "wengert/diff/linear_map.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert {
 namespace diff {
@@ -25,9 +26,10 @@ class LinearFunction {
   }
   /// From a cotangent like the output to one like the argument, or a tuple for several. Errors: "cotangent-structure",
   /// "-shape", "-dtype".
-  auto transpose(const Result& cotangent) const {
+  auto transpose(const Result& cotangent, std::source_location where = std::source_location::current()) const {
+    const CallScope scope(where);
     Trees result = trees_;
-    tree::detail::replace(result, map_.transpose()(checked_derivatives("cotangent", label_, cotangent, result_, outputs_)));
+    tree::detail::replace(result, map_.transpose()(checked_derivatives("cotangent", label_.at(where), cotangent, result_, outputs_)));
     return unwrap(std::move(result));
   }
   /// The Wengert list behind it.
@@ -79,7 +81,9 @@ auto linear_transpose(const F& f, const Args&... examples) {
       diff::record_linear(diff::leaf_function(f, trees, result), arguments.leaves, arguments.active.span(), label);
   tree::detail::replace(*result, diff::placeholders(map));
   return [linear = diff::LinearFunction(*std::move(result), std::move(trees), std::move(map), std::move(label))](
-             const Result& cotangent) { return linear.transpose(cotangent); };
+             const Result& cotangent, std::source_location where = std::source_location::current()) {
+    return linear.transpose(cotangent, where);
+  };
 }
 
 }  // namespace wengert

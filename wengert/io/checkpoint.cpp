@@ -7,6 +7,7 @@
 
 #include "wengert/io/npz.hpp"
 #include "wengert/io/zip.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::io::detail {
 namespace {
@@ -78,7 +79,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& got, const std::string& wanted) const {
-    throw Error(kind, id, std::string(operation) + ": " + path_ + ": " + got + ": wanted " + wanted);
+    throw Error(kind, id, std::string(operation) + ": " + path_ + ": " + got + ": wanted " + wanted + called_at({}));
   }
   [[noreturn]] void not_a_checkpoint() const {
     fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version), "a file of save_checkpoint; read_npz reads others");
@@ -136,6 +137,7 @@ class Reader {
 }  // namespace
 
 void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk, std::source_location where) {
+  const CallScope scope(where);
   const std::vector<std::string> paths = tree::detail::paths_of(tree, walk);
   const std::vector<Array> leaves = tree::detail::leaves_of(tree, walk);
   Values values;
@@ -155,7 +157,9 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
   zip.commit();
 }
 
-std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part) {
+std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part,
+                                   std::source_location where) {
+  const CallScope scope(where);
   const std::vector<std::string> paths = tree::detail::paths_of(like, walk);
   std::vector<Array> leaves = tree::detail::leaves_of(like, walk);
   Values values;

@@ -14,7 +14,8 @@ namespace wengert::io {
 
 namespace detail {
 void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk, std::source_location where);
-std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part);
+std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part,
+                                   std::source_location where);
 }  // namespace detail
 
 /// Saves all defined arrays of a tree. The file is replaced as a whole or not at all, whatever happens: a killed process,
@@ -30,8 +31,9 @@ void save_checkpoint(const std::string& path, const T& tree, std::source_locatio
 /// Errors, naming file and path: io (missing, corrupt, no checkpoint), shape, dtype, value (an array too many or too few,
 /// another static value).
 template <class T>
-T load_checkpoint(const std::string& path, const T& like, std::string_view part = "") {
-  return tree::unflatten(like, detail::load_checkpoint(path, &like, &tree::detail::walk<T>, part));
+T load_checkpoint(const std::string& path, const T& like, std::string_view part = "",
+                  std::source_location where = std::source_location::current()) {
+  return tree::unflatten(like, detail::load_checkpoint(path, &like, &tree::detail::walk<T>, part, where));
 }
 
 }  // namespace wengert::io

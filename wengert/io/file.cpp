@@ -21,7 +21,7 @@ constexpr int64_t buffer_bytes = 64 << 10;
 constexpr int64_t most_at_once = 1 << 30;   // of one read or write; the system's limit is just below 2 GiB
 
 std::string message(const std::string& operation, const std::string& path, const std::string& got, const std::string& wanted) {
-  return operation + ": " + path + ": " + got + ": wanted " + wanted;
+  return operation + ": " + path + ": " + got + ": wanted " + wanted + called_at({});
 }
 
 std::string folder_of(const std::string& path) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "wengert/io/file.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::io {
 namespace {
@@ -207,7 +208,7 @@ class WholeFile final : public Source {
 namespace detail {
 
 void Source::fail(const char* id, const std::string& got, const std::string& wanted) const {
-  throw Error(ErrorKind::io, id, name() + ": " + got + ": wanted " + wanted);
+  throw Error(ErrorKind::io, id, name() + ": " + got + ": wanted " + wanted + called_at({}));
 }
 
 Array read_array(Source& source) {
@@ -235,7 +236,7 @@ std::string npy_header(const Type& type) {
     case Dtype::int64: descr = "<i8"; break;
     case Dtype::float32: descr = "<f4"; break;
     case Dtype::float64: descr = "<f8"; break;
-    default: throw Error(ErrorKind::dtype, "npy-dtype", "write_npy: " + to_string(type) + ": wanted a dtype of NumPy's");
+    default: throw Error(ErrorKind::dtype, "npy-dtype", "write_npy: " + to_string(type) + ": wanted a dtype of NumPy's" + called_at({}));
   }
   std::string text = "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (";
   for (int i = 0; i < type.rank(); ++i) {
@@ -261,12 +262,14 @@ Array row_major(const Array& x, const char* operation, std::source_location wher
 
 }  // namespace detail
 
-Array read_npy(const std::string& path) {
+Array read_npy(const std::string& path, std::source_location where) {
+  const CallScope scope(where);
   WholeFile source(path);
   return detail::read_array(source);
 }
 
 void write_npy(const std::string& path, const Array& x, std::source_location where) {
+  const CallScope scope(where);
   const Array values = detail::row_major(x, "write_npy", where);
   OutputFile file("write_npy", path);
   file.write(detail::npy_header(values.type()));

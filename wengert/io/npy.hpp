@@ -11,7 +11,7 @@ namespace wengert::io {
 /// Reads an array of bool, uint8, int32, int64, float32 or float64, in either order of bytes; versions 1 to 3. An array
 /// in Fortran order keeps its memory order. Errors: io (missing, truncated, too long, corrupt, another dtype, more than
 /// 8 axes), naming the file.
-Array read_npy(const std::string& path);
+Array read_npy(const std::string& path, std::source_location where = std::source_location::current());
 
 /// Writes x in row-major order, whatever its strides; replaces the file as a whole or not at all. Errors: io (folder,
 /// full disk), trace (no values while a program is recorded), state (x is undefined).

@@ -1,6 +1,7 @@
 #include "wengert/io/npz.hpp"
 
 #include "wengert/io/zip.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::io {
 
@@ -10,7 +11,8 @@ void detail::add_array(ZipWriter& zip, const std::string& name, const Array& x, 
   zip.add(name + ".npy", {npy_header(values.type()), std::string_view(data, static_cast<size_t>(values.nbytes()))});
 }
 
-std::map<std::string, Array> read_npz(const std::string& path) {
+std::map<std::string, Array> read_npz(const std::string& path, std::source_location where) {
+  const CallScope scope(where);
   const detail::ZipReader zip("read_npz", path);
   std::map<std::string, Array> arrays;
   for (const detail::ZipEntry& entry : zip.entries()) {
@@ -21,6 +23,7 @@ std::map<std::string, Array> read_npz(const std::string& path) {
 }
 
 void write_npz(const std::string& path, const std::map<std::string, Array>& arrays, std::source_location where) {
+  const CallScope scope(where);
   detail::ZipWriter zip("write_npz", path);
   for (const auto& [name, x] : arrays) detail::add_array(zip, name, x, "write_npz", where);
   zip.commit();

@@ -11,7 +11,7 @@ namespace wengert::io {
 
 /// The arrays of a file that numpy.savez, numpy.savez_compressed or write_npz wrote, by name. Entries that are no .npy
 /// files are left out. Checksums are checked. Errors: io, as read_npy, and when the archive is corrupt.
-std::map<std::string, Array> read_npz(const std::string& path);
+std::map<std::string, Array> read_npz(const std::string& path, std::source_location where = std::source_location::current());
 
 /// Writes the arrays, not packed; numpy.load reads them. Replaces the file as a whole or not at all. Errors: as write_npy;
 /// value (a name of more than 65,000 bytes).

@@ -296,9 +296,9 @@ std::string ZipWriter::header(const ZipEntry& e, bool in_directory) const {
 
 void ZipWriter::add(const std::string& name, std::initializer_list<std::string_view> parts) {
   if (name.size() > 0xffff) {
-    throw Error(ErrorKind::value, "zip-name", "zip: a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535");
+    throw Error(ErrorKind::value, "zip-name", "zip: a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535" + called_at({}));
   }
-  if (!names_.insert(name).second) throw Error(ErrorKind::value, "zip-name", "zip: two entries " + name + ": wanted different names");
+  if (!names_.insert(name).second) throw Error(ErrorKind::value, "zip-name", "zip: two entries " + name + ": wanted different names" + called_at({}));
   ZipEntry entry{.name = name, .header = file_.position()};
   uLong crc = 0;
   for (const std::string_view part : parts) {

@@ -9,7 +9,7 @@
 namespace wengert::nn {
 
 Array mse(const Operand& prediction, const Operand& target) {
-  const CallScope scope(prediction);
+  const CallScope scope(prediction, "mse");
   const Array difference = prediction - target;
   return sum(difference * difference) / static_cast<double>(std::max<int64_t>(difference.size(), 1));
 }

@@ -55,6 +55,10 @@ class LeafPlaces final : public tree::detail::Visitor {
 };
 std::vector<Array> updated_leaves(const std::vector<Array*>& places, const Context& context);
 
+/// Layers whose errors name the line of the caller.
+template <class T>
+concept TakesOperand = requires { static_cast<Array (T::*)(const Operand&, Context&) const>(&T::operator()); };
+
 template <class T>
 concept HasInitialize = requires(T& x, const Array& key) { x.initialize(key); };
 
@@ -77,17 +81,19 @@ void initialize(T& x, const Array& key) {
 
 /// The model with parameters drawn from `key`; its layers say how in their initialize().
 template <class Net>
-Net init(Net net, const Array& key) {
+Net init(Net net, const Array& key, std::source_location where = std::source_location::current()) {
+  const CallScope scope(where);
   detail::initialize(net, key);
   return net;
 }
 
 /// net(x) in a mode: {output, net with its buffers updated}. Layers that need no mode take x alone.
 template <class Net, class X>
-auto apply(const Net& net, const X& x, Mode mode = {}) {
+auto apply(const Net& net, const X& x, Mode mode = {}, std::source_location where = std::source_location::current()) {
   Context context(std::move(mode));
   auto y = [&] {
-    if constexpr (std::is_invocable_v<const Net&, const X&, Context&>) return net(x, context);
+    if constexpr (detail::TakesOperand<Net>) return net(Operand(x, where), context);
+    else if constexpr (std::is_invocable_v<const Net&, const X&, Context&>) return net(x, context);
     else return net(x);
   }();
   Net updated = net;

@@ -13,7 +13,7 @@ Array in_floats(const Operand& x) { return is_inexact(x.dtype()) ? x.to_array() 
 }  // namespace
 
 Array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan) {
-  const CallScope scope(a);
+  const CallScope scope(a, "isclose");
   const Array x = in_floats(a), y = in_floats(b);
   const Array near = logical_and(abs(x - y) <= atol + rtol * abs(y), isfinite(y));
   const Array close = logical_or(near, x == y);   // infinities are equal to themselves
@@ -21,7 +21,7 @@ Array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool
 }
 
 bool allclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan) {
-  const CallScope scope(a);
+  const CallScope scope(a, "allclose");
   return all(isclose(a, b, rtol, atol, equal_nan)).item<bool>(a.where());
 }
 

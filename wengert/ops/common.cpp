@@ -76,8 +76,20 @@ Shape common_shape(const Primitive& primitive, std::initializer_list<const Opera
     got += (i ? ", " : "") + std::string(primitive.operands[i]) + " " + text(*x);
     ++i;
   }
-  fail(ErrorKind::shape, "broadcast", primitive.name, got,
+  fail(ErrorKind::shape, "broadcast", operation_name(primitive), got,
        "shapes that broadcast: equal lengths from the last axis on, or 1");
+}
+
+void check_numbers(const Primitive& primitive, std::initializer_list<const Operand*> operands, Dtype dtype) {
+  size_t i = primitive.operands.size() - operands.size();
+  for (const Operand* x : operands) {
+    if (!x->fits(dtype)) {
+      fail(ErrorKind::value, "number-range", operation_name(primitive),
+           std::string(primitive.operands[i]) + " " + std::to_string(x->to_array().item<int64_t>()),
+           "a number that " + std::string(name(dtype)) + " can hold; convert the array beside it with astype()");
+    }
+    ++i;
+  }
 }
 
 namespace {
@@ -85,7 +97,7 @@ namespace {
 bool takes_number(const Operand& x, const Operand& number) {
   const Interpreter* current = thread().current;
   return (!current || current->concrete()) && !x.array().type().weak &&
-         promote(x.dtype(), false, number.dtype(), true) == x.dtype();
+         promote(x.dtype(), false, number.dtype(), true) == x.dtype() && number.fits(x.dtype());
 }
 }  // namespace
 
@@ -108,6 +120,7 @@ Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand
   const Dtype dtype = promote(a.dtype(), a.weak(), b.dtype(), b.weak());
   const bool weak = a.weak() && b.weak();
   const Shape shape = common_shape(primitive, {&a, &b});
+  check_numbers(primitive, {&a, &b}, dtype);
   return bind(primitive, converted_and_broadcast(a, dtype, weak, shape), converted_and_broadcast(b, dtype, weak, shape));
 }
 
@@ -116,6 +129,7 @@ Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand
   const Dtype dtype = promote(promote(a.dtype(), a.weak(), b.dtype(), b.weak()), a.weak() && b.weak(), c.dtype(), c.weak());
   const bool weak = a.weak() && b.weak() && c.weak();
   const Shape shape = common_shape(primitive, {&a, &b, &c});
+  check_numbers(primitive, {&a, &b, &c}, dtype);
   return bind(primitive, converted_and_broadcast(a, dtype, weak, shape), converted_and_broadcast(b, dtype, weak, shape),
               converted_and_broadcast(c, dtype, weak, shape));
 }
@@ -154,6 +168,13 @@ int64_t normalize_axis(const char* operation, const Array& x, int64_t axis) {
 
 void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got, const std::string& wanted) {
   throw Error(kind, id, operation + ": " + got + ": wanted " + wanted + call_site());
+}
+
+
+void Operand::undefined(const std::source_location& where) {
+  throw Error(ErrorKind::state, "array-undefined",
+              "array: got a default-constructed or moved-from handle: wanted an array with values; "
+              "a layer's parameters are made by wg::nn::init(net, key)" + called_at(where));
 }
 
 }  // namespace wengert

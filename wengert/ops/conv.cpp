@@ -164,23 +164,31 @@ const Primitive conv_kernel_primitive{
 };
 
 Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t groups) {
-  const CallScope scope(x);
+  const CallScope scope(x, "conv2d");
   const Dtype dtype = promote(x.dtype(), x.weak(), w.dtype(), w.weak());
   const Array a = convert(to_inexact(x), is_inexact(dtype) ? dtype : Dtype::float32);
   const Array b = convert(to_inexact(w), a.dtype());
-  const std::string got = "x " + describe(a) + ", w " + describe(b);
-  if (a.rank() != 4 || b.rank() != 4) fail(ErrorKind::shape, "conv-rank", "conv2d", got, "x [N,C,H,W] and w [O,C/groups,I,J]");
+  const auto two = [](const std::array<int64_t, 2>& v) { return to_string(Param(Axes{v[0], v[1]})); };
+  const auto got = [&] {
+    return "x " + describe(a) + ", w " + describe(b) + ", stride " + two(window.stride) + ", padding " + two(window.padding) +
+           ", dilation " + two(window.dilation) + ", groups " + std::to_string(groups);
+  };
+  if (a.rank() != 4 || b.rank() != 4) fail(ErrorKind::shape, "conv-rank", "conv2d", got(), "x [N,C,H,W] and w [O,C/groups,I,J]");
+  if (groups < 1) fail(ErrorKind::value, "conv-groups", "conv2d", got(), "at least one group");
+  if (a.dim(1).value() != b.dim(1).value() * groups || b.dim(0).value() % groups != 0) {
+    fail(ErrorKind::shape, "conv-channels", "conv2d", got(), "channels of x == groups * axis 1 of w, and output channels in equal groups");
+  }
   Axes image, kernel;
   for (int i = 0; i < 2; ++i) {
     const auto u = static_cast<size_t>(i);
     image.push_back(a.dim(2 + i));
     kernel.push_back(b.dim(2 + i));
-    if (window.stride[u] < 1 || window.dilation[u] < 1 || window.padding[u] < 0) {
-      fail(ErrorKind::value, "conv-window", "conv2d", "stride " + std::to_string(window.stride[u]) + ", padding " +
-           std::to_string(window.padding[u]) + ", dilation " + std::to_string(window.dilation[u]), "stride and dilation >= 1, padding >= 0");
+    if (window.stride[u] < 1 || window.dilation[u] < 1 || window.padding[u] < 0 || window.padding[u] > max_size) {
+      fail(ErrorKind::value, "conv-window", "conv2d", got(), "stride and dilation >= 1, padding >= 0");
     }
-    if (kernel[i] < 1 || image[i] + 2 * window.padding[u] < window.dilation[u] * (kernel[i] - 1) + 1) {
-      fail(ErrorKind::shape, "conv-size", "conv2d", got, "a window that fits on the padded image");
+    const int64_t room = image[i] + 2 * window.padding[u] - 1;   // for the distance of the window's ends
+    if (kernel[i] < 1 || room < 0 || (kernel[i] > 1 && window.dilation[u] > room / (kernel[i] - 1))) {
+      fail(ErrorKind::shape, "conv-size", "conv2d", got(), "a window that fits on the padded image");
     }
   }
   const auto pair = [](const std::array<int64_t, 2>& v) { return Axes{v[0], v[1]}; };

@@ -1,5 +1,6 @@
 #include "wengert/ops/create.hpp"
 
+#include <charconv>
 #include <cmath>
 
 #include "wengert/ops/common.hpp"
@@ -13,6 +14,27 @@ using Values = std::vector<Expr>;
 void want_supported(const Avals& in, Dtype dtype) {
   want(is_supported(dtype), in, ErrorKind::dtype, "dtype-unsupported", "bool, uint8, int32, int64, float32 or float64");
 }
+
+/// As short as it can be read back.
+std::string number_text(double x) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+}
+
+/// How many of start, start + step, ... come before stop; no difference of two int64 overflows here.
+int64_t step_count(int64_t start, int64_t stop, int64_t step) {
+  if (step > 0 ? start >= stop : start <= stop) return 0;
+  const uint64_t distance = step > 0 ? static_cast<uint64_t>(stop) - static_cast<uint64_t>(start)
+                                     : static_cast<uint64_t>(start) - static_cast<uint64_t>(stop);
+  const uint64_t width = step > 0 ? static_cast<uint64_t>(step) : -static_cast<uint64_t>(step);
+  const uint64_t count = (distance - 1) / width + 1;
+  if (count > static_cast<uint64_t>(max_size)) {
+    fail(ErrorKind::shape, "shape-size", "arange", "start " + std::to_string(start) + ", stop " + std::to_string(stop) +
+         ", step " + std::to_string(step), "at most 2^58 elements");
+  }
+  return static_cast<int64_t>(count);
+}
+
 }  // namespace
 
 const Primitive copy_primitive{
@@ -59,43 +81,59 @@ const Primitive eye_primitive{
 };
 
 Array full(const Shape& shape, const Operand& value, Dtype dtype) {
-  const CallScope scope(value);
+  const CallScope scope(value, "full");
+  if (!is_supported(dtype)) {
+    fail(ErrorKind::dtype, "dtype-unsupported", operation_name(copy_primitive),
+         "shape " + to_string(shape) + ", dtype " + std::string(name(dtype)), "bool, uint8, int32, int64, float32 or float64");
+  }
   const Array x = value.is_scalar() ? value.scalar(dtype) : convert(value, dtype);
   return bind(copy_primitive, broadcast_to(strengthen(x), shape));
 }
 Array full(const Shape& shape, const Operand& value) { return full(shape, value, value.dtype()); }
-Array zeros(const Shape& shape, Dtype dtype) { return full(shape, 0, dtype); }
-Array ones(const Shape& shape, Dtype dtype) { return full(shape, 1, dtype); }
-Array zeros_like(const Array& x) { return zeros(x.shape(), x.dtype()); }
-Array ones_like(const Array& x) { return ones(x.shape(), x.dtype()); }
 
-Array iota(const Shape& shape, int axis, Dtype dtype) {
+Array zeros(const Shape& shape, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "zeros");
+  return full(shape, 0, dtype);
+}
+Array ones(const Shape& shape, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "ones");
+  return full(shape, 1, dtype);
+}
+Array zeros_like(const Array& x, std::source_location where) { return zeros(Operand(x, where).shape(), x.dtype(), where); }
+Array ones_like(const Array& x, std::source_location where) { return ones(Operand(x, where).shape(), x.dtype(), where); }
+
+Array iota(const Shape& shape, int axis, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "iota");
   return bind(iota_primitive, std::span<const Array>(), {shape, static_cast<int64_t>(axis), dtype});
 }
 
-Array eye(int64_t rows, int64_t columns, int64_t diagonal, Dtype dtype) {
+Array eye(int64_t rows, int64_t columns, int64_t diagonal, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "eye");
   return bind(eye_primitive, std::span<const Array>(), {Shape{rows, columns < 0 ? rows : columns}, diagonal, dtype});
 }
 
-Array arange(int64_t stop) { return arange(int64_t{0}, stop); }
+Array arange(int64_t stop, std::source_location where) { return arange(int64_t{0}, stop, int64_t{1}, int64, where); }
 
-Array arange(int64_t start, int64_t stop, int64_t step, Dtype dtype) {
+Array arange(int64_t start, int64_t stop, int64_t step, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "arange");
   if (step == 0) fail(ErrorKind::value, "arange-step", "arange", "step 0", "a step that is not 0");
-  const int64_t count = std::max<int64_t>(0, (stop - start + step - (step > 0 ? 1 : -1)) / step);
+  const int64_t count = step_count(start, stop, step);
   return convert(iota({count}, 0, int64) * step + start, dtype);
 }
 
-Array arange(double start, double stop, double step, Dtype dtype) {
-  if (!(step != 0) || !std::isfinite((stop - start) / step)) {
-    fail(ErrorKind::value, "arange-step", "arange", "start " + std::to_string(start) + ", stop " + std::to_string(stop) +
-         ", step " + std::to_string(step), "finite numbers and a step that is not 0");
+Array arange(double start, double stop, double step, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "arange");
+  const double count = std::ceil((stop - start) / step);
+  if (step == 0 || !(count <= static_cast<double>(max_size)) || !std::isfinite(start)) {
+    fail(ErrorKind::value, "arange-step", "arange", "start " + number_text(start) + ", stop " + number_text(stop) +
+         ", step " + number_text(step), "finite numbers, a step that is not 0 and at most 2^58 elements");
   }
-  const int64_t count = std::max<int64_t>(0, static_cast<int64_t>(std::ceil((stop - start) / step)));
-  const Array index = iota({count}, 0, float64);
+  const Array index = iota({static_cast<int64_t>(std::max(count, 0.0))}, 0, float64);
   return convert(index * full({}, step, float64) + full({}, start, float64), dtype);
 }
 
-Array linspace(double start, double stop, int64_t count, Dtype dtype) {
+Array linspace(double start, double stop, int64_t count, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "linspace");
   if (count < 0) fail(ErrorKind::value, "linspace-count", "linspace", "count " + std::to_string(count), "a count >= 0");
   const double step = count > 1 ? (stop - start) / static_cast<double>(count - 1) : 0;
   const Array index = iota({count}, 0, float64);

@@ -82,7 +82,7 @@ Subscripts parse(std::string_view text, size_t operand_count) {
     rest.remove_prefix(comma + 1);
   }
   if (parsed.operands.size() != operand_count) {
-    fail(ErrorKind::value, "einsum-operands", "einsum", quoted(text) + ", " + std::to_string(operand_count) + " operands",
+    fail(ErrorKind::value, "einsum-operands", "einsum", quoted(text) + ", " + std::to_string(operand_count) + (operand_count == 1 ? " operand" : " operands"),
          "as many lists of indices as operands");
   }
   parsed.result = arrow == text.npos ? implied_result(parsed.operands) : parse_labels(text.substr(arrow + 2), text);

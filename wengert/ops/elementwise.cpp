@@ -560,7 +560,7 @@ Array operator-(const Operand& a, const Operand& b) { return bind_broadcast(sub_
 Array operator*(const Operand& a, const Operand& b) { return bind_broadcast(mul_primitive, a, b); }
 Array operator/(const Operand& a, const Operand& b) { return bind_broadcast_inexact(div_primitive, a, b); }
 Array operator%(const Operand& a, const Operand& b) { return bind_broadcast(remainder_primitive, a, b); }
-Array operator-(const Array& x) { return negative(x); }
+Array operator-(const Operand& x) { return negative(x); }
 
 Array& operator+=(Array& a, const Operand& b) { return a = bind_broadcast(add_primitive, {a, b.where()}, b); }
 Array& operator-=(Array& a, const Operand& b) { return a = bind_broadcast(sub_primitive, {a, b.where()}, b); }
@@ -590,8 +590,14 @@ Array absolute(const Operand& x) { return bind_unary(abs_primitive, x); }
 Array sign(const Operand& x) { return bind_unary(sign_primitive, x); }
 Array square(const Operand& x) { return bind_unary(square_primitive, x); }
 Array reciprocal(const Operand& x) { return bind_inexact(reciprocal_primitive, x); }
-Array maximum(const Operand& a, const Operand& b) { return bind_broadcast(max_primitive, a, b); }
-Array minimum(const Operand& a, const Operand& b) { return bind_broadcast(min_primitive, a, b); }
+Array maximum(const Operand& a, const Operand& b) {
+  const CallScope scope(a, "maximum");
+  return bind_broadcast(max_primitive, a, b);
+}
+Array minimum(const Operand& a, const Operand& b) {
+  const CallScope scope(a, "minimum");
+  return bind_broadcast(min_primitive, a, b);
+}
 Array clamp(const Operand& x, const Operand& low, const Operand& high) { return bind_broadcast(clamp_primitive, x, low, high); }
 Array floor(const Operand& x) { return bind_rounding(floor_primitive, x); }
 Array round(const Operand& x) { return bind_rounding(round_primitive, x); }
@@ -614,11 +620,13 @@ Array not_equal(const Operand& a, const Operand& b) { return bind_broadcast(ne_p
 Array less(const Operand& a, const Operand& b) { return bind_broadcast(lt_primitive, a, b); }
 Array less_equal(const Operand& a, const Operand& b) { return bind_broadcast(le_primitive, a, b); }
 Array greater(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "greater");
+  common_shape(lt_primitive, {&a, &b});   // its error names a before b
   return bind_broadcast(lt_primitive, b, a);
 }
 Array greater_equal(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "greater_equal");
+  common_shape(le_primitive, {&a, &b});
   return bind_broadcast(le_primitive, b, a);
 }
 
@@ -651,6 +659,7 @@ Array where(const Operand& condition, const Operand& a, const Operand& b) {
   const Dtype dtype = promote(a.dtype(), a.weak(), b.dtype(), b.weak());
   const bool weak = a.weak() && b.weak();
   const Shape shape = common_shape(where_primitive, {&condition, &a, &b});
+  check_numbers(where_primitive, {&a, &b}, dtype);
   return bind(where_primitive, broadcast_to(truth(condition), shape), converted_and_broadcast(a, dtype, weak, shape),
               converted_and_broadcast(b, dtype, weak, shape));
 }
@@ -663,6 +672,9 @@ Array convert(const Operand& x, Dtype dtype) {
 
 Array strengthen(const Array& x) { return x.type().weak ? bind(convert_primitive, x, {x.dtype()}) : x; }
 
-Array Array::astype(Dtype dtype, std::source_location where) const { return convert(Operand(*this, where), dtype); }
+Array Array::astype(Dtype dtype, std::source_location where) const {
+  const CallScope scope(where, "astype");
+  return convert(*this, dtype);
+}
 
 }  // namespace wengert

@@ -17,7 +17,7 @@ Array operator*(const Operand& a, const Operand& b);
 Array operator/(const Operand& a, const Operand& b);
 /// As remainder().
 Array operator%(const Operand& a, const Operand& b);
-Array operator-(const Array& x);
+Array operator-(const Operand& x);
 
 // Assignments of a new array to the handle: other handles to the old one keep it.
 Array& operator+=(Array& a, const Operand& b);

@@ -380,14 +380,14 @@ const Primitive dynamic_add_slice_primitive{
 // Functions ----------------------------------------------------------------------------------------------
 
 Array take(const Operand& x, const Array& indices, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "take");
   const Array a = x.to_array();
   axis = normalize_axis("take", a, axis);
   return bind(take_primitive, a, indices, {Axes{axis}, axis});
 }
 
 Array take_along_axis(const Operand& x, const Array& indices, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "take_along_axis");
   Array a = x.to_array(), at = indices;
   axis = normalize_axis("take_along_axis", a, axis);
   if (a.rank() == at.rank()) {
@@ -405,7 +405,7 @@ Array take_along_axis(const Operand& x, const Array& indices, int64_t axis) {
 }
 
 Array add_along_axis(const Operand& x, const Array& values, const Array& indices, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "add_along_axis");
   const Array a = x.to_array();
   axis = normalize_axis("add_along_axis", a, axis);
   return bind(add_along_axis_primitive, a, values, indices, {axis});
@@ -419,12 +419,12 @@ std::vector<Array> with_starts(std::vector<Array> front, const std::vector<Array
 }  // namespace
 
 Array dynamic_slice(const Operand& x, const std::vector<Array>& starts, const Shape& sizes) {
-  const CallScope scope(x);
+  const CallScope scope(x, "dynamic_slice");
   return wengert::bind(dynamic_slice_primitive, with_starts({x.to_array()}, starts), {sizes});
 }
 
 Array dynamic_update_slice(const Operand& x, const Array& update, const std::vector<Array>& starts) {
-  const CallScope scope(x);
+  const CallScope scope(x, "dynamic_update_slice");
   return wengert::bind(dynamic_update_slice_primitive, with_starts({x.to_array(), update}, starts));
 }
 

@@ -160,11 +160,16 @@ Array join(std::vector<Array> arrays, int64_t axis) {
   return arrays[0];
 }
 
+void want_defined(const std::vector<Array>& arrays) {
+  for (const Array& x : arrays) static_cast<void>(Operand(x));   // throws
+}
+
 }  // namespace
 
 Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_location where) {
-  const CallScope scope(where);
+  const CallScope scope(where, "concatenate");
   if (arrays.empty()) fail(ErrorKind::value, "concatenate-empty", "concatenate", "no arrays", "at least one");
+  want_defined(arrays);
   const Array& first = arrays[0];
   if (first.rank() == 0) {
     fail(ErrorKind::shape, "concatenate-rank", "concatenate", operand_text(arrays, 0),
@@ -181,8 +186,9 @@ Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_lo
 }
 
 Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location where) {
-  const CallScope scope(where);
+  const CallScope scope(where, "stack");
   if (arrays.empty()) fail(ErrorKind::value, "stack-empty", "stack", "no arrays", "at least one");
+  want_defined(arrays);
   for (size_t i = 1; i < arrays.size(); ++i) {
     if (arrays[i].shape() == arrays[0].shape()) continue;
     fail(ErrorKind::shape, "stack-shape", "stack", operand_text(arrays, 0) + ", " + operand_text(arrays, i),
@@ -198,11 +204,15 @@ Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location
   return join(std::move(layers), axis < 0 ? axis + rank : axis);
 }
 
+namespace {
+constexpr int64_t most_empty_parts = 1 << 16;   // of an axis without elements, which every number divides
+}  // namespace
+
 std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "split");
   const Array a = x.to_array();
   const int64_t length = a.shape()[static_cast<int>(normalize_axis("split", a, axis))];
-  if (sections <= 0 || length % sections != 0) {
+  if (sections <= 0 || length % sections != 0 || sections > std::max(length, most_empty_parts)) {
     fail(ErrorKind::shape, "split-sections", "split",
          "x " + describe(a) + ", " + std::to_string(sections) + " sections, axis " + std::to_string(axis),
          "a number of sections that divides " + std::to_string(length));
@@ -211,11 +221,11 @@ std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) {
 }
 
 std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "split");
   const Array a = x.to_array();
   const int along = static_cast<int>(normalize_axis("split", a, axis));
-  const bool negative = std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
-  if (negative || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != a.shape()[along].value()) {
+  const bool unfit = std::any_of(sizes.begin(), sizes.end(), [&](int64_t n) { return n < 0 || n > a.shape()[along].value(); });
+  if (unfit || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != a.shape()[along].value()) {
     std::string list;
     for (int64_t n : sizes) list += (list.empty() ? "" : ",") + std::to_string(n);
     fail(ErrorKind::shape, "split-sizes", "split", "x " + describe(a) + ", sizes [" + list + "], axis " + std::to_string(axis),
@@ -235,7 +245,7 @@ std::vector<Array> split(const Operand& x, std::initializer_list<int64_t> sizes,
 }
 
 Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& value, const Axes& interior) {
-  const CallScope scope(x);
+  const CallScope scope(x, "pad");
   const Array given = x.to_array();
   const int rank = given.rank();
   const auto got = [&] {
@@ -251,6 +261,10 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
   for (int d = 0; d < rank; ++d) {
     const int64_t n = given.shape()[d], gap = interior.empty() ? 0 : interior[d];
     if (gap < 0) fail(ErrorKind::value, "pad-interior", "pad", got(), "an interior of 0 or more");
+    const auto is_far = [](int64_t distance) { return distance > max_size || distance < -max_size; };
+    if (is_far(low[d]) || is_far(high[d]) || (n > 1 && gap > max_size / (n - 1))) {
+      fail(ErrorKind::shape, "shape-size", "pad", got(), "a result of at most 2^58 elements");
+    }
     const int64_t length = padded_length(n, low[d], high[d], gap);
     if (length < 0) {
       fail(ErrorKind::shape, "pad-length", "pad", got(), "at least 0 elements left along axis " + std::to_string(d));
@@ -270,7 +284,7 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
 }
 
 Array roll(const Operand& x, int64_t shift, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, "roll");
   const Array a = x.to_array();
   const int64_t length = a.shape()[static_cast<int>(normalize_axis("roll", a, axis))];
   if (length == 0) return a;

@@ -149,8 +149,8 @@ namespace {
 
 /// logits [..., classes] and one integer for each row.
 void want_labels(const Avals& in, int labels, const Shape& rows) {
-  want(is_integer(in[labels].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype");
-  want(in[labels].shape == rows, in, ErrorKind::shape, "labels-shape", "one label for each row: x's shape without the last axis");
+  want(is_integer(in[labels].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype; convert with astype(wg::int64)");
+  want(in[labels].shape == rows, in, ErrorKind::shape, "labels-shape", "one label for each row: " + to_string(rows));
 }
 
 Sample labelled(std::vector<Shape> shapes, Params params, double classes) {
@@ -208,7 +208,7 @@ const Primitive one_hot_primitive{
     .params = {"classes", "dtype"},
     .operands = {"labels"},
     .infer = [](const Avals& in) -> Types {
-      want(is_integer(in[0].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype");
+      want(is_integer(in[0].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype; convert with astype(wg::int64)");
       return {Type::of(in.params.dtype(1), in[0].shape + Shape{in.params.integer(0)})}; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Coordinates row(i.begin(), i.end() - 1);
@@ -432,13 +432,13 @@ const Primitive norm_primitive{
 namespace {
 
 Array along_axis(const char* name, const Primitive& primitive, const Operand& x, int64_t axis) {
-  const CallScope scope(x);
+  const CallScope scope(x, name);
   const Array a = to_inexact(x);
   return bind(primitive, a, {normalize_axis(name, a, axis)});
 }
 
 Array over_axes(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, bool keepdims) {
-  const CallScope scope(x);
+  const CallScope scope(x, name);
   const Array a = to_inexact(x);
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
@@ -455,7 +455,7 @@ std::vector<int64_t> integers_of(const Array& x) {
 /// Labels whose values are known must name a class. Inside a recorded program there are no values to look at, and
 /// kernels have no way yet to fail for a value: there pick() answers NaN, which nobody takes for a loss.
 void check_labels(const char* operation, const Array& labels, int64_t classes) {
-  if (labels.node()->tag != 0 || labels.size() == 0) return;
+  if (labels.node()->tag != 0 || labels.size() == 0 || classes <= 0) return;
   const std::vector<int64_t> values = integers_of(labels);
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= 0 && values[i] < classes) continue;
@@ -465,15 +465,34 @@ void check_labels(const char* operation, const Array& labels, int64_t classes) {
 }
 
 Array cross_entropy(const char* name, const Operand& logits, const Operand& labels, bool mean) {
-  const CallScope scope(logits);
+  const CallScope scope(logits, name);
   const Array x = to_inexact(logits);
   if (is_inexact(labels.dtype())) {
+    if (!(labels.shape() == x.shape())) {
+      fail(ErrorKind::shape, "labels-shape", name, "logits " + describe(x) + ", labels " + describe(labels.to_array()),
+           "probabilities of the logits' shape; labels that are class numbers have an integer dtype");
+    }
     const Dtype dtype = promote(x.dtype(), x.type().weak, labels.dtype(), labels.weak());
     return bind(distribution_cross_entropy_primitive, convert(x, dtype), convert(labels, dtype), {mean});
   }
   const Array l = labels.to_array();
   if (x.rank() > 0 && is_integer(l.dtype())) check_labels(name, l, x.shape().back());
   return bind(softmax_cross_entropy_primitive, x, l, {mean});
+}
+
+struct NamedVector {
+  const char* name;
+  const Array& vector;
+};
+/// Statistics, weight and bias are as long as that axis of x, where they are given.
+void want_vectors(const char* operation, const Array& x, int axis, std::initializer_list<NamedVector> vectors) {
+  if (x.rank() <= axis || axis < 0) return;   // the primitive says so
+  const Shape wanted{x.shape()[axis]};
+  for (const NamedVector& v : vectors) {
+    if (!v.vector.defined() || v.vector.shape() == wanted) continue;
+    fail(ErrorKind::shape, "norm-vector", operation, "x " + describe(x) + ", " + v.name + " " + describe(v.vector),
+         "a " + std::string(v.name) + " of shape " + to_string(wanted));
+  }
 }
 
 /// The operands that are there, in one dtype.
@@ -511,19 +530,25 @@ Array one_hot(const Operand& labels, int64_t classes, Dtype dtype) {
 
 Array layer_norm(const Operand& x, const Array& weight, const Array& bias, double eps) {
   const CallScope scope(x);
-  return bind(layer_norm_primitive, defined_of(to_inexact(x), {&weight, &bias}), {eps, weight.defined(), bias.defined()});
+  const Array a = to_inexact(x);
+  want_vectors("layer_norm", a, a.rank() - 1, {{"weight", weight}, {"bias", bias}});
+  return bind(layer_norm_primitive, defined_of(a, {&weight, &bias}), {eps, weight.defined(), bias.defined()});
 }
 
 BatchNorm batch_norm(const Operand& x, const Array& weight, const Array& bias, double eps) {
   const CallScope scope(x);
-  std::vector<Array> out = bind_all(batch_norm_primitive, defined_of(to_inexact(x), {&weight, &bias}), 3, {eps, weight.defined(), bias.defined()});
+  const Array a = to_inexact(x);
+  want_vectors("batch_norm", a, 1, {{"weight", weight}, {"bias", bias}});
+  std::vector<Array> out = bind_all(batch_norm_primitive, defined_of(a, {&weight, &bias}), 3, {eps, weight.defined(), bias.defined()});
   return {out[0], out[1], out[2]};
 }
 
 Array batch_norm_inference(const Operand& x, const Array& mean, const Array& var, const Array& weight, const Array& bias,
                            double eps) {
   const CallScope scope(x);
-  const std::vector<Array> in = defined_of(to_inexact(x), {&mean, &var, &weight, &bias});
+  const Array a = to_inexact(x);
+  want_vectors("batch_norm_inference", a, 1, {{"mean", Operand(mean).array()}, {"var", Operand(var).array()}, {"weight", weight}, {"bias", bias}});
+  const std::vector<Array> in = defined_of(a, {&mean, &var, &weight, &bias});
   return bind(batch_norm_inference_primitive, in, {eps, weight.defined(), bias.defined()});
 }
 

@@ -12,7 +12,9 @@ namespace wengert {
 
 class Operand {
  public:
-  Operand(const Array& x, std::source_location where = std::source_location::current()) : array_(&x), where_(where) {}
+  Operand(const Array& x, std::source_location where = std::source_location::current()) : array_(&x), where_(where) {
+    if (!x.defined()) undefined(where);
+  }
   template <class T>
     requires std::is_arithmetic_v<T>
   Operand(T value, std::source_location where = std::source_location::current()) : where_(where) {
@@ -30,6 +32,13 @@ class Operand {
   Dtype dtype() const { return is_scalar() ? kind_ : array_->dtype(); }
   Shape shape() const { return is_scalar() ? Shape{} : array_->shape(); }
 
+  /// Whether the operand is not a plain integer that lies outside the range of `dtype`, an integer dtype.
+  bool fits(Dtype dtype) const {
+    if (!is_scalar() || kind_ != Dtype::int64 || !is_integer(dtype) || dtype == Dtype::int64) return true;
+    const int64_t count = int64_t{1} << (8 * itemsize(dtype)), lowest = is_unsigned(dtype) ? 0 : -count / 2;
+    return integer_ >= lowest && integer_ < lowest + count;
+  }
+
   /// The operand as an array of its own dtype; a number gives a weak array of rank 0.
   Array to_array() const { return is_scalar() ? scalar(kind_) : *array_; }
   /// A number seen at every index of `type`.
@@ -43,6 +52,8 @@ class Operand {
   }
 
  private:
+  [[noreturn]] static void undefined(const std::source_location& where);
+
   const Array* array_ = nullptr;
   Dtype kind_ = Dtype::float32;
   union {
@@ -61,17 +72,27 @@ inline void note_call(const Operand& x) {
 /// For public functions that call others: errors inside still name the user's line.
 class CallScope {
  public:
-  explicit CallScope(const Operand& x) : state_(thread()) {
-    if (state_.depth++ == 0) state_.where = x.where();
-  }
-  explicit CallScope(std::source_location where) : state_(thread()) {
+  /// `operation` is what errors call the function, where its primitive has another name.
+  explicit CallScope(const Operand& x, const char* operation = nullptr) : CallScope(x.where(), operation) {}
+  explicit CallScope(const std::source_location& where, const char* operation = nullptr) : state_(thread()) {
     if (state_.depth++ == 0) state_.where = where;
+    else saved_ = state_.operation;
+    state_.operation = saved_ ? saved_ : operation;
   }
-  ~CallScope() { --state_.depth; }
+  /// For what the library does on its own account, such as recording a rule: the line noted last stays.
+  CallScope() : state_(thread()) {
+    if (state_.depth++ > 0) saved_ = state_.operation;
+    state_.operation = saved_;
+  }
+  ~CallScope() {
+    --state_.depth;
+    state_.operation = saved_;
+  }
   CallScope(const CallScope&) = delete;
 
  private:
   Thread& state_;
+  const char* saved_ = nullptr;   // what an outer function is called
 };
 
 }  // namespace wengert

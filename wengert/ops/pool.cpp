@@ -206,9 +206,9 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
   for (size_t a = 0; a < 2; ++a) {
     const std::string got = "x " + describe(x) + ", size " + std::to_string(size[a]) + ", stride " + std::to_string(stride[a]) +
                             ", padding " + std::to_string(padding[a]);
-    const bool valid = size[a] >= 1 && stride[a] >= 1 && padding[a] >= 0 && 2 * padding[a] <= size[a];
+    const bool valid = size[a] >= 1 && stride[a] >= 1 && padding[a] >= 0 && padding[a] <= size[a] / 2;
     if (!valid) fail(ErrorKind::value, "pool-window", operation, got, "size and stride >= 1, padding at most half the size");
-    if (x.dim(2 + static_cast<int>(a)).value() + 2 * padding[a] < size[a]) {
+    if (size[a] > max_size || x.dim(2 + static_cast<int>(a)).value() + 2 * padding[a] < size[a]) {
       fail(ErrorKind::shape, "pool-size", operation, got, "a window that fits on the padded image");
     }
   }
@@ -219,7 +219,7 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
 
 Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
                  std::array<int64_t, 2> padding) {
-  const CallScope scope(x);
+  const CallScope scope(x, "max_pool2d");
   const Array a = to_inexact(x);
   const Params params = pool_params("max_pool2d", a, size, stride, padding);
   if (size[0] * size[1] > largest_window) {
@@ -231,7 +231,7 @@ Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<st
 
 Array avg_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
                  std::array<int64_t, 2> padding) {
-  const CallScope scope(x);
+  const CallScope scope(x, "avg_pool2d");
   const Array a = to_inexact(x);
   return bind(window_sum_primitive, a, pool_params("avg_pool2d", a, size, stride, padding)) *
          (1.0 / static_cast<double>(size[0] * size[1]));

@@ -242,13 +242,13 @@ Array matmul_stacks(const Array& a, const Array& b) {
 }  // namespace
 
 Array dot_general(const Operand& a, const Operand& b, const ProductAxes& axes, std::optional<Dtype> result) {
-  const CallScope scope(a);
+  const CallScope scope(a, "dot_general");
   const auto [x, y] = promoted("dot_general", a, b);
   return bind(dot_general_primitive, x, y, product_params(axes, result.value_or(x.dtype())));
 }
 
 Array matmul(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "matmul");
   const auto [x, y] = promoted("matmul", a, b);
   if (x.rank() == 0 || y.rank() == 0) {
     fail(ErrorKind::shape, "matmul-rank", "matmul", both(x, y), "arrays of at least one dimension; a * b multiplies by a number");
@@ -264,7 +264,7 @@ Array matmul(const Operand& a, const Operand& b) {
 }
 
 Array dot(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "dot");
   const auto [x, y] = promoted("dot", a, b);
   if (x.rank() == 0 || y.rank() == 0) return x * y;
   const int64_t inner = y.rank() == 1 ? 0 : y.rank() - 2;
@@ -276,20 +276,20 @@ Array dot(const Operand& a, const Operand& b) {
 }
 
 Array vdot(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "vdot");
   const auto [x, y] = promoted("vdot", a, b);
   if (x.size() != y.size()) fail(ErrorKind::shape, "vdot-size", "vdot", both(x, y), "as many elements in a as in b");
   return bind_product(reshape(x, Shape{x.size()}), reshape(y, Shape{y.size()}), {{0}, {0}, {}, {}});
 }
 
 Array outer(const Operand& a, const Operand& b) {
-  const CallScope scope(a);
+  const CallScope scope(a, "outer");
   const auto [x, y] = promoted("outer", a, b);
   return reshape(x, Shape{x.size(), 1}) * reshape(y, Shape{1, y.size()});
 }
 
 Array tensordot(const Operand& a, const Operand& b, int64_t count) {
-  const CallScope scope(a);
+  const CallScope scope(a, "tensordot");
   const auto [x, y] = promoted("tensordot", a, b);
   if (count < 0 || count > std::min(x.rank(), y.rank())) {
     fail(ErrorKind::shape, "tensordot-count", "tensordot", both(x, y) + ", " + std::to_string(count) + " axes",
@@ -299,7 +299,7 @@ Array tensordot(const Operand& a, const Operand& b, int64_t count) {
 }
 
 Array tensordot(const Operand& a, const Operand& b, const Axes& a_axes, const Axes& b_axes) {
-  const CallScope scope(a);
+  const CallScope scope(a, "tensordot");
   const auto [x, y] = promoted("tensordot", a, b);
   Axes of_x, of_y;
   for (int64_t axis : a_axes) of_x.push_back(normalize_axis("tensordot", x, axis));

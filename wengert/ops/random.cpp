@@ -119,33 +119,46 @@ const Primitive random_permutation_primitive{
 };
 
 namespace random {
+namespace {
+const Array& want_defined(const Array& key) { return Operand(key).array(); }   // throws
+}  // namespace
 
 Array key(int64_t seed) { return array(seed); }
 
 Array fold_in(const Array& key, const Operand& number) {
-  const CallScope scope(number);
+  const CallScope scope(number, "random::fold_in");
   const Array n = number.is_scalar() ? strengthen(number.scalar(int64)) : convert(number, int64);
-  return bind(random_fold_primitive, key, n);
+  return bind(random_fold_primitive, want_defined(key), n);
 }
 
-std::vector<Array> split(const Array& key, int64_t count) {
+std::vector<Array> split(const Array& key, int64_t count, std::source_location where) {
+  const CallScope scope(where, "random::split");
+  if (count < 0) fail(ErrorKind::value, "split-count", "random::split", "count " + std::to_string(count), "a count >= 0");
   std::vector<Array> keys;
   for (int64_t i = 0; i < count; ++i) keys.push_back(fold_in(key, i));
   return keys;
 }
 
-Array uniform(const Array& key, const Shape& shape, Dtype dtype, double low, double high) {
-  const Array u = bind(random_uniform_primitive, key, {shape, dtype});
+Array uniform(const Array& key, const Shape& shape, Dtype dtype, double low, double high, std::source_location where) {
+  const CallScope scope(where, "random::uniform");
+  const Array u = bind(random_uniform_primitive, want_defined(key), {shape, dtype});
   return low == 0 && high == 1 ? u : u * (high - low) + low;
 }
 
-Array normal(const Array& key, const Shape& shape, Dtype dtype) { return bind(random_normal_primitive, key, {shape, dtype}); }
+Array normal(const Array& key, const Shape& shape, Dtype dtype, std::source_location where) {
+  const CallScope scope(where, "random::normal");
+  return bind(random_normal_primitive, want_defined(key), {shape, dtype});
+}
 
 Array bernoulli(const Array& key, const Operand& probability, const Shape& shape) {
+  const CallScope scope(probability, "random::bernoulli");
   return less(uniform(key, shape), probability);
 }
 
-Array permutation(const Array& key, int64_t n) { return bind(random_permutation_primitive, key, {n}); }
+Array permutation(const Array& key, int64_t n, std::source_location where) {
+  const CallScope scope(where, "random::permutation");
+  return bind(random_permutation_primitive, want_defined(key), {n});
+}
 
 }  // namespace random
 }  // namespace wengert

@@ -377,7 +377,7 @@ const Primitive std_primitive{
 namespace {
 
 Array reduce(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, bool keepdims) {
-  const CallScope scope(x);
+  const CallScope scope(x, name);
   const Array a = x.to_array();
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
@@ -387,7 +387,7 @@ Array reduce_to_index(const char* name, const Primitive& primitive, const Operan
 }
 
 Array deviation(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, double correction, bool keepdims) {
-  const CallScope scope(x);
+  const CallScope scope(x, name);
   const Array a = x.to_array();
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims, correction});
 }

@@ -277,15 +277,27 @@ Array broadcast_to(const Operand& x, const Shape& shape) {
 Array reshape(const Operand& x, std::initializer_list<int64_t> lengths) {
   note_call(x);
   const Array a = x.to_array();
+  Axes given;
   Shape shape;
-  int64_t known = 1;
   int open = -1;
+  const auto got = [&] { return "x " + describe(a) + ", shape " + to_string(Param(given)); };
   for (int64_t n : lengths) {
-    if (n == -1 && open < 0) open = shape.rank();
-    else known *= n;
-    shape.push_back(n == -1 ? 0 : n);
+    given.push_back(n);
+    if (n < -1 || (n == -1 && open >= 0)) {
+      for (size_t rest = static_cast<size_t>(given.size()); rest < lengths.size(); ++rest) given.push_back(lengths.begin()[rest]);
+      fail(ErrorKind::shape, "reshape-lengths", "reshape", got(), "lengths >= 0, and at most one -1");
+    }
+    if (n == -1) open = shape.rank();
+    shape.push_back(n == -1 ? 1 : n);
   }
-  if (open >= 0 && known > 0 && a.size() % known == 0) shape[open] = a.size() / known;
+  if (open >= 0) {
+    const int64_t known = shape.size();
+    if (known == 0 || a.size() % known != 0) {
+      fail(ErrorKind::shape, "reshape-size", "reshape", got(), known == 0 ? "other lengths > 0 beside -1"
+           : "a size of x that " + std::to_string(known) + " divides");
+    }
+    shape[open] = a.size() / known;
+  }
   return reshape(x, shape);
 }
 
@@ -345,7 +357,9 @@ Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes
                                            : std::to_string(n - 1) + " >= start >= limit >= -1, for a negative stride";
       fail(ErrorKind::index, "slice-range", "slice", got(), "along axis " + std::to_string(d) + " " + range);
     }
-    const int64_t size = (std::abs(limit - start) + std::abs(stride) - 1) / std::abs(stride);
+    const auto distance = static_cast<uint64_t>(std::abs(limit - start));
+    const uint64_t step = stride > 0 ? static_cast<uint64_t>(stride) : -static_cast<uint64_t>(stride);
+    const auto size = static_cast<int64_t>(distance == 0 ? 0 : (distance - 1) / step + 1);
     place.starts.push_back(size == 0 ? 0 : start);
     place.sizes.push_back(size);
     place.strides.push_back(size <= 1 ? 1 : stride);

@@ -83,13 +83,23 @@ bool is_updated(const Array& parameter, const Array& gradient) {
 void want_leaves(const char* optimizer, size_t parameters, size_t leaves, const char* what) {
   if (parameters == leaves) return;
   fail(ErrorKind::value, "optimizer-tree", optimizer,
-       std::to_string(parameters) + " parameters, " + std::to_string(leaves) + " leaves of the " + what,
+       std::to_string(parameters) + (parameters == 1 ? " parameter, " : " parameters, ") + std::to_string(leaves) +
+           (leaves == 1 ? " leaf of the " : " leaves of the ") + what,
        "trees of one structure");
 }
 void want_moment(const char* optimizer, const std::string& path, const Array& moment) {
   if (moment.defined()) return;
   fail(ErrorKind::state, "optimizer-state", optimizer, "a gradient but no state for '" + path + "'",
        "the state that init() makes for these parameters");
+}
+
+/// A gradient or moment is like its parameter.
+void want_alike(const char* optimizer, const std::string& path, const Array& parameter, const char* what, const Array& given) {
+  const bool shape = given.shape() == parameter.shape();
+  if (shape && given.dtype() == parameter.dtype()) return;
+  fail(shape ? ErrorKind::dtype : ErrorKind::shape, shape ? "optimizer-dtype" : "optimizer-shape", optimizer,
+       "parameter " + (path.empty() ? "" : path + " ") + describe(parameter) + ", " + what + " " + describe(given),
+       std::string("a ") + what + (shape ? " of the parameter's dtype" : " of the parameter's shape"));
 }
 
 bool decays(const Mask& mask, const std::string& path, const Array& leaf) { return !mask || mask(path, leaf); }
@@ -147,6 +157,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
   want_leaves("sgd", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
     if (!is_updated(p[i], g[i])) continue;
+    want_alike("sgd", paths[i], p[i], "gradient", g[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
     if (options_.momentum == 0) {
       const std::array in{std::exchange(p[i], Array()), g[i], rate, leaf_decay};
@@ -154,6 +165,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
       continue;
     }
     want_moment("sgd", paths[i], v[i]);
+    want_alike("sgd", paths[i], p[i], "velocity", v[i]);
     const std::array in{std::exchange(p[i], Array()), std::exchange(v[i], Array()), g[i], rate, momentum, leaf_decay, nesterov};
     Array out[2];
     bind_donating(momentum_leaf_primitive, in, 3, {}, {}, out);
@@ -175,6 +187,9 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
     if (!is_updated(p[i], g[i])) continue;
     want_moment("adam", paths[i], m[i]);
     want_moment("adam", paths[i], v[i]);
+    want_alike("adam", paths[i], p[i], "gradient", g[i]);
+    want_alike("adam", paths[i], p[i], "mean", m[i]);
+    want_alike("adam", paths[i], p[i], "variance", v[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
     std::vector<Array> in{p[i], m[i], v[i], g[i], rate, beta1, beta2, correction1, correction2, epsilon, leaf_decay};
     p[i] = m[i] = v[i] = Array();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "wengert/ops/operand.hpp"
 #include "wengert/tree/tree.hpp"
 
 namespace wengert::optim {
@@ -60,7 +61,9 @@ class Sgd {
   }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
-  std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient) const {
+  std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient,
+                                   std::source_location where = std::source_location::current()) const {
+    const CallScope scope(where);
     std::vector<Array> p = tree::flatten(parameters), v = tree::flatten(state.velocity), g = tree::flatten(gradient);
     const std::vector<std::string> paths = tree::paths(parameters);
     forget(parameters, state.velocity);
@@ -109,7 +112,9 @@ class Adam {
   }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
-  std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient) const {
+  std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient,
+                                   std::source_location where = std::source_location::current()) const {
+    const CallScope scope(where);
     std::vector<Array> p = tree::flatten(parameters), m = tree::flatten(state.mean), v = tree::flatten(state.variance);
     const std::vector<Array> g = tree::flatten(gradient);
     const std::vector<std::string> paths = tree::paths(parameters);
@@ -152,7 +157,8 @@ template <class T>
 Array global_norm(const T& tree) { return detail::norm_of(tree::flatten(tree)); }
 /// Scales the gradient down so that its global norm is at most `norm`.
 template <class T>
-T clip_by_norm(const T& gradient, double norm) {
+T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) {
+  const CallScope scope(where);
   return tree::unflatten(gradient, detail::clipped(tree::flatten(gradient), norm));
 }
 

@@ -1,8 +1,10 @@
 // The text form of programs: parsing and verification.
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstring>
 #include <map>
+#include <optional>
 
 #include "wengert/program/primitive.hpp"
 #include "wengert/program/program.hpp"
@@ -21,19 +23,24 @@ class Parser {
     return program;
   }
 
+  /// Of an equation; of the end, when there are not so many.
+  size_t line_of(size_t equation) const { return lines_[equation]; }
+
  private:
   // Characters -------------------------------------------------------------------------------------------
 
   [[noreturn]] void fail(const std::string& wanted) const {
-    size_t line = 1, column = 1;
-    for (size_t i = 0; i < at_ && i < text_.size(); ++i) {
-      column = text_[i] == '\n' ? 1 : column + 1;
-      line += text_[i] == '\n';
-    }
-    const std::string got = at_ < text_.size() ? "\"" + std::string(text_.substr(at_, 12)) + "\"" : "the end of the text";
+    const size_t end = std::min(at_, text_.size()), before = end == 0 ? text_.npos : text_.rfind('\n', end - 1);
+    const size_t column = before == text_.npos ? end + 1 : end - before;
+    const std::string_view rest = text_.substr(end, 12);
+    const std::string got = rest.empty() ? "the end of the text" : "\"" + std::string(rest.substr(0, rest.find('\n'))) + "\"";
     throw Error(ErrorKind::value, "program-parse",
-                "parse_program: line " + std::to_string(line) + ", column " + std::to_string(column) + ": got " + got +
+                "parse_program: line " + std::to_string(line()) + ", column " + std::to_string(column) + ": got " + got +
                     ": wanted " + wanted);
+  }
+  size_t line() const {
+    const std::string_view before = text_.substr(0, at_);
+    return 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
   }
   void skip() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
@@ -213,6 +220,7 @@ class Parser {
 
   ProgramPtr parse_block() {
     Scope scope;
+    ++depth_;
     expect("program");
     expect("(");
     for (bool first = true; !take(")"); first = false) {
@@ -229,6 +237,7 @@ class Parser {
       if (!first) expect(",");
       outputs.push_back(atom(scope));
     }
+    if (depth_-- == 1) lines_.push_back(line());
     return scope.builder.finish(outputs);
   }
 
@@ -241,7 +250,9 @@ class Parser {
       types.push_back(type());
     } while (take(","));
     expect("=");
+    skip();
     const size_t begin = at_;
+    if (depth_ == 1) lines_.push_back(line());
     const std::string primitive_name = word();
     const Primitive* primitive = find_primitive(primitive_name);
     if (!primitive) {
@@ -296,54 +307,91 @@ class Parser {
   std::string_view text_;
   std::span<const Array> constants_;
   size_t at_ = 0;
+  int depth_ = 0;               // of programs in programs
+  std::vector<size_t> lines_;   // of the outermost one's equations, and of its end
 };
 
-[[noreturn]] void invalid(const Program& program, size_t equation, const std::string& why) {
-  throw Error(ErrorKind::internal, "program-invalid",
-              "verify: equation " + std::to_string(equation) + ", " +
-                  program.equations()[equation].primitive->name + ": " + why);
+/// What is wrong with one equation of a program.
+struct Fault {
+  size_t equation;
+  std::string why;
+};
+
+/// The least number of operands that the primitive is ever called with.
+size_t fewest_operands(const Primitive& primitive) {
+  size_t fewest = SIZE_MAX;
+  for (const Sample& sample : primitive.samples.cases) fewest = std::min(fewest, sample.shapes.size());
+  return fewest;
 }
 
-}  // namespace
-
-ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) {
-  ProgramPtr program = Parser(text, constants).parse();
-  verify(*program);
-  return program;
-}
-
-void verify(const Program& program) {
+std::optional<Fault> find_fault(const Program& program) {
   uint32_t defined = static_cast<uint32_t>(program.input_count());
   for (size_t i = 0; i < program.equations().size(); ++i) {
     const Equation& e = program.equations()[i];
     std::vector<const Type*> types;
     for (Atom a : program.operands(e)) {
-      if (!a.is_constant() && a.id() >= defined) invalid(program, i, "an operand is used before its definition");
+      if (!a.is_constant() && a.id() >= defined) return Fault{i, "an operand is used before its definition"};
       types.push_back(program.type(a));
     }
-    if (e.results != defined) invalid(program, i, "its results are not the next variables");
+    if (const size_t fewest = fewest_operands(*e.primitive); types.size() < fewest) {
+      return Fault{i, "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") + ", wanted at least " +
+                          std::to_string(fewest)};
+    }
+    if (e.results != defined) return Fault{i, "its results are not the next variables"};
     if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
-      invalid(program, i, "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
-                              std::to_string(e.primitive->params.size()));
+      return Fault{i, "has " + std::to_string(program.params(e).size()) + " parameters, wanted " + std::to_string(e.primitive->params.size())};
     }
     if (e.primitive->infer) {
-      const Types wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
-      if (wanted.size() != e.result_count) invalid(program, i, "has " + std::to_string(e.result_count) + " results, wanted " + std::to_string(wanted.size()));
+      Types wanted;
+      try {
+        wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
+      } catch (const std::bad_variant_access&) {
+        return Fault{i, "has parameters of other kinds than it takes"};
+      } catch (const Error& error) {   // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
+        const std::string text = error.what();
+        const size_t begin = std::strlen(e.primitive->name) + 2;
+        return Fault{i, text.substr(begin, text.find("; called at") - begin)};
+      }
+      if (wanted.size() != e.result_count) {
+        return Fault{i, "has " + std::to_string(e.result_count) + " results, wanted " + std::to_string(wanted.size())};
+      }
       for (uint32_t r = 0; r < e.result_count; ++r) {
-        if (wanted[r] != program.type(e.results + r)) {
-          invalid(program, i, "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " + to_string(*wanted[r]));
-        }
+        if (wanted[r] == program.type(e.results + r)) continue;
+        return Fault{i, "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " + to_string(*wanted[r])};
       }
     }
     for (const RuntimeParam& r : program.runtimes(e)) {
-      if (r.symbolic() && r.slot >= program.runtime_count()) invalid(program, i, "a runtime parameter refers to none of the program's");
+      if (r.symbolic() && r.slot >= program.runtime_count()) return Fault{i, "a runtime parameter refers to none of the program's"};
     }
     defined += e.result_count;
   }
   for (Atom a : program.outputs()) {
-    if (!a.is_constant() && a.id() >= defined) {
-      throw Error(ErrorKind::internal, "program-invalid", "verify: an output is not defined");
-    }
+    if (!a.is_constant() && a.id() >= defined) return Fault{program.equations().size(), "an output is not defined"};
+  }
+  return {};
+}
+
+/// "equation 3, add", or "outputs".
+std::string place_of(const Program& program, size_t equation) {
+  if (equation == program.equations().size()) return "outputs";
+  return "equation " + std::to_string(equation) + ", " + program.equations()[equation].primitive->name;
+}
+
+}  // namespace
+
+ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) {
+  Parser parser(text, constants);
+  ProgramPtr program = parser.parse();
+  if (const std::optional<Fault> fault = find_fault(*program)) {
+    throw Error(ErrorKind::value, "program-parse", "parse_program: line " + std::to_string(parser.line_of(fault->equation)) + ", " +
+                place_of(*program, fault->equation) + ": " + fault->why);
+  }
+  return program;
+}
+
+void verify(const Program& program) {
+  if (const std::optional<Fault> fault = find_fault(program)) {
+    throw Error(ErrorKind::internal, "program-invalid", "verify: " + place_of(program, fault->equation) + ": " + fault->why);
   }
 }
 

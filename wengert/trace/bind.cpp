@@ -4,6 +4,25 @@
 
 namespace wengert {
 
+const char* operation_name(const Primitive& primitive) {
+  const Thread& state = thread();
+  return state.depth > 0 && state.operation ? state.operation : primitive.name;
+}
+
+void detail::undefined_operand(const Primitive& primitive) {
+  throw Error(ErrorKind::state, "array-undefined",
+              std::string(operation_name(primitive)) + ": got a default-constructed or moved-from handle: wanted arrays with "
+              "values; a layer's parameters are made by wg::nn::init(net, key)" + call_site());
+}
+
+namespace {
+/// As shapes stand in errors, not as in programs.
+std::string param_text(const Param& param) {
+  const Shape* shape = std::get_if<Shape>(&param);
+  return shape ? to_string(*shape) : to_string(param);
+}
+}  // namespace
+
 void reject(const Avals& in, ErrorKind kind, const char* id, const std::string& wanted) {
   const auto& names = in.primitive.operands;
   std::string got;
@@ -14,9 +33,9 @@ void reject(const Avals& in, ErrorKind kind, const char* id, const std::string& 
   }
   for (int i = 0; i < in.params.size(); ++i) {
     got += std::string(got.empty() ? "" : ", ") + in.primitive.params[static_cast<size_t>(i)] + " " +
-           to_string(in.params[i]);
+           param_text(in.params[i]);
   }
-  throw Error(kind, id, std::string(in.primitive.name) + ": " + got + ": wanted " + wanted + call_site());
+  throw Error(kind, id, std::string(operation_name(in.primitive)) + ": " + got + ": wanted " + wanted + call_site());
 }
 
 std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> in, int outputs,
@@ -36,9 +55,19 @@ void bind_donating(const Primitive& primitive, std::span<const Array> in, uint64
   executor().execute(primitive, as_inputs(in), params, runtimes, out, donated);
 }
 
+Types checked_infer(const Avals& in) {
+  try {
+    return in.primitive.infer(in);
+  } catch (const Error& error) {
+    if (error.id() == "shape-rank") reject(in, ErrorKind::shape, "shape-rank", "a result of at most 8 axes");
+    if (error.id() != "shape-size") throw;
+    reject(in, ErrorKind::shape, "shape-size", "a result of at most 2^58 elements");
+  }
+}
+
 Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
                   std::span<const RuntimeParam> runtimes) {
-  if (primitive.infer) return primitive.infer({primitive, in, params, runtimes});
+  if (primitive.infer) return checked_infer({primitive, in, params, runtimes});
   const ProgramPtr body = record_body(primitive, in, params, static_cast<int>(runtimes.size()));
   Types types;
   for (Atom a : body->outputs()) types.push_back(body->type(a));

@@ -10,10 +10,18 @@
 
 namespace wengert {
 
+namespace detail {
+/// Throws Error(state, "array-undefined").
+[[noreturn]] void undefined_operand(const Primitive& primitive);
+}  // namespace detail
+
 /// Applies `primitive` under the current interpreter; eager when there is none.
 inline void bind_into(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                       std::span<Array> out) {
   Thread& state = thread();
+  for (Node* x : in) {
+    if (!x) [[unlikely]] detail::undefined_operand(primitive);
+  }
   if (state.current) state.current->bind(primitive, in, params, runtimes, out);
   else executor().execute(primitive, in, params, runtimes, out);
 }
@@ -58,6 +66,11 @@ std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> i
 void bind_donating(const Primitive& primitive, std::span<const Array> in, uint64_t given_up, const Params& params,
                    const Runtimes& runtimes, std::span<Array> out);
 
+/// What errors call the operation: the public function where it has told its name, else the primitive.
+const char* operation_name(const Primitive& primitive);
+
+/// The primitive's shape rule; when its result would be too large, the error names the operation.
+Types checked_infer(const Avals& in);
 /// The types of the outputs; a composite without a shape rule records its body. Throws what the rule throws.
 Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
                   std::span<const RuntimeParam> runtimes);

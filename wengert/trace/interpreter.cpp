@@ -50,23 +50,25 @@ void check_alive(const Node* x) {
   const EndedInterpreter& place = thread().ended[x->tag % std::size(thread().ended)];
   const std::string origin = place.tag == x->tag && !place.label.empty() ? place.label.text() : "the transformation";
   throw Error(ErrorKind::trace, "trace-escaped",
-              "got a traced " + to_string(*x->layout->type) + " outside " + origin +
-                  " that made it: wanted a value of this one; return it from the function instead of storing it (grad "
-                  "and make_program have auxiliary outputs)" + call_site());
+              origin + ": its value " + to_string(*x->layout->type) + " is used outside of it: wanted the values that it "
+              "returns; return this one too instead of storing it (grad and make_program have auxiliary outputs)" + call_site());
 }
 
-std::string call_site() {
+std::string called_at(const std::source_location& where) {
   const Thread& state = thread();
+  const std::source_location& line = state.depth > 0 ? state.where : where;
   std::string text;
-  std::string_view file = state.where.file_name();
+  std::string_view file = line.file_name();
   if (!file.empty()) {
     if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-    text = "; called at " + std::string(file) + ":" + std::to_string(state.where.line());
+    text = "; called at " + std::string(file) + ":" + std::to_string(line.line());
   }
   for (const Interpreter* i = state.innermost; i; i = i->parent()) {
     if (!i->label().empty()) text += ", in " + i->label().text();
   }
   return text;
 }
+
+std::string call_site() { return called_at(thread().where); }
 
 }  // namespace wengert

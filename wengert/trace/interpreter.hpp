@@ -79,6 +79,7 @@ struct Thread {
   Interpreter* innermost = nullptr;   // of the function that the user's code is in; current is it or an outer one
   std::source_location where;   // of the user's innermost call
   int depth = 0;                // of public functions that call public functions
+  const char* operation = nullptr;   // what errors call the outermost of them, where primitives have other names
   std::array<EndedInterpreter, 32> ended;   // by tag
 
   /// A cache that another folder keeps for this thread.
@@ -133,7 +134,7 @@ class CurrentInterpreter {
 
 /// Throws Error(trace, "trace-escaped") when `x` belongs to an interpreter that is not at work on this thread.
 void check_alive(const Node* x);
-/// "; called at train.cpp:41, in grad(loss)", from the thread's state.
+/// "; called at train.cpp:41, in grad(loss)", from the thread's state: the line noted last.
 std::string call_site();
 
 }  // namespace wengert

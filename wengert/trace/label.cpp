@@ -1,5 +1,7 @@
 #include "wengert/trace/label.hpp"
 
+#include "wengert/array/error.hpp"
+
 namespace wengert {
 namespace {
 
@@ -21,8 +23,7 @@ std::string Label::text() const {
 }
 
 std::string Label::call_site() const {
-  const std::string line = line_of(where_);
-  return line.empty() ? "" : "; called at " + line;
+  return called_at(called_.line() != 0 ? called_ : where_);
 }
 
 }  // namespace wengert

@@ -20,6 +20,12 @@ class Label {
         const std::source_location& where)
       : transformation_(transformation), type_(type), name_(std::move(name)), where_(where) {}
 
+  /// The same, called at that line.
+  Label at(const std::source_location& where) const {
+    Label label = *this;
+    label.called_ = where;
+    return label;
+  }
   bool empty() const { return !transformation_ && !name_; }
   std::string text() const;
   /// "; called at train.cpp:41", or nothing when the line is not known.
@@ -29,7 +35,8 @@ class Label {
   const char* transformation_ = nullptr;
   std::string_view type_;
   std::shared_ptr<const std::string> name_;
-  std::source_location where_;
+  std::source_location where_;    // of the transformation
+  std::source_location called_;   // of the call that errors name, where that is another
 };
 
 }  // namespace wengert

@@ -59,7 +59,7 @@ ProgramPtr record(std::span<const Type* const> inputs,
 ProgramPtr record_body(const Primitive& composite, std::span<const Type* const> in, const Params& params,
                        int runtime_count) {
   const Runtimes runtimes = symbolic_runtimes(runtime_count);
-  if (composite.infer) composite.infer({composite, in, params, {runtimes.begin(), runtimes.end()}});
+  if (composite.infer) checked_infer({composite, in, params, {runtimes.begin(), runtimes.end()}});
   return record(in, [&](std::span<const Array> arrays) { return composite.body(arrays, params, runtimes); });
 }
 

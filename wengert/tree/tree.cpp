@@ -135,11 +135,12 @@ uint64_t hash_of(const Axes& axes) {
   return h;
 }
 
-void Replace::finish() const {
+void Replace::finish(const std::source_location& where) const {
   if (next_ == leaves_.size()) return;
   throw Error(ErrorKind::value, "tree-leaf-count",
-              "tree::unflatten: a tree of " + std::to_string(next_) + " arrays and " + std::to_string(leaves_.size()) +
-                  " leaves: wanted as many leaves as the tree has arrays");
+              "tree::unflatten: a tree of " + std::to_string(next_) + (next_ == 1 ? " array and " : " arrays and ") +
+                  std::to_string(leaves_.size()) + (leaves_.size() == 1 ? " leaf" : " leaves") +
+                  ": wanted as many leaves as the tree has arrays" + called_at(where));
 }
 
 void ForEach::leaf(Array& x) { f_(path_text(path()), x); }
@@ -164,7 +165,8 @@ Structure structure_of(const void* tree, Walk walk) {
   return std::move(visitor.result);
 }
 
-std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees) {
+std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees,
+                                                 const std::source_location& where) {
   std::vector<std::vector<Array>> leaves;
   uint64_t first = 0;
   for (size_t i = 0; i < trees.size(); ++i) {
@@ -177,7 +179,7 @@ std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk wal
     throw Error(ErrorKind::value, "tree-structure",
                 std::string(operation) + ": tree " + std::to_string(i) + " differs from tree 0 at " +
                     structure_of(trees[0], walk).difference(structure_of(trees[i], walk)) +
-                    ": wanted trees of equal structure");
+                    ": wanted trees of equal structure" + called_at(where));
   }
   return leaves;
 }
@@ -191,16 +193,16 @@ std::pair<std::vector<Array>, std::vector<Array>> split(const void* tree, Walk w
   return {std::move(leaves), std::move(others)};
 }
 
-std::vector<Array> join(Walk walk, const void* a, const void* b) {
+std::vector<Array> join(Walk walk, const void* a, const void* b, const std::source_location& where) {
   const void* trees[] = {a, b};
-  auto leaves = leaves_of_equals("tree::merge", walk, trees);
+  auto leaves = leaves_of_equals("tree::merge", walk, trees, where);
   for (size_t i = 0; i < leaves[0].size(); ++i) {
     if (!leaves[0][i].defined()) {
       leaves[0][i] = leaves[1][i];
     } else if (leaves[1][i].defined()) {
       throw Error(ErrorKind::value, "tree-merge",
                   "tree::merge: " + paths_of(a, walk)[i] + " " + describe(leaves[0][i]) +
-                      " is defined in both trees: wanted it in one of them");
+                      " is defined in both trees: wanted it in one of them" + called_at(where));
     }
   }
   return std::move(leaves[0]);

@@ -92,7 +92,7 @@ class Replace final : public Visitor {
     ++next_;
   }
   /// Throws Error(value, "tree-leaf-count") when the tree had another number of leaves.
-  void finish() const;
+  void finish(const std::source_location& where = {}) const;
 
  private:
   std::span<const Array> leaves_;
@@ -128,18 +128,19 @@ Structure structure_of(const void* tree, Walk walk);
 std::vector<std::string> paths_of(const void* tree, Walk walk);
 std::vector<Array> leaves_of(const void* tree, Walk walk);
 /// The leaves of every tree. Throws Error(value, "tree-structure") naming `operation` and the first path in which two differ.
-std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees);
+std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees,
+                                                 const std::source_location& where = {});
 
 using Predicate = std::function<bool(const std::string&)>;
 /// The leaves that are selected, then the others; undefined elsewhere.
 std::pair<std::vector<Array>, std::vector<Array>> split(const void* tree, Walk walk, const Predicate& selected);
-std::vector<Array> join(Walk walk, const void* a, const void* b);
+std::vector<Array> join(Walk walk, const void* a, const void* b, const std::source_location& where);
 
 template <class T>
-void replace(T& tree, std::span<const Array> leaves) {
+void replace(T& tree, std::span<const Array> leaves, const std::source_location& where = {}) {
   Replace replacement(leaves);
   visit(tree, replacement);
-  replacement.finish();
+  replacement.finish(where);
 }
 template <class T>
 void replace(T& tree, std::vector<Array>&& leaves) {
@@ -167,10 +168,11 @@ std::vector<Array> flatten(const T& tree) {
 
 /// A copy of `like` with other leaves. Throws Error(value, "tree-leaf-count").
 template <class T>
-T unflatten(const T& like, std::span<const Array> leaves) {
+T unflatten(const T& like, std::span<const Array> leaves,
+            std::source_location where = std::source_location::current()) {
   if constexpr (Tree<T>) {
     T copy(like);
-    detail::replace(copy, leaves);
+    detail::replace(copy, leaves, where);
     return copy;
   } else {
     static_cast<void>(&detail::walk<T>);   // reports the type
@@ -244,7 +246,9 @@ std::pair<T, T> partition(const T& tree, const detail::Predicate& selected) {
 /// The leaves that are defined in `a` or in `b`. Throws Error(value, "tree-merge") naming a leaf defined in both, and
 /// Error(value, "tree-structure") as map does.
 template <class T>
-T merge(const T& a, const T& b) { return unflatten(a, detail::join(&detail::walk<T>, &a, &b)); }
+T merge(const T& a, const T& b, std::source_location where = std::source_location::current()) {
+  return unflatten(a, detail::join(&detail::walk<T>, &a, &b, where));
+}
 
 }  // namespace wengert::tree
 

@@ -3,12 +3,15 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <utility>
 
 #include "wengert/backends/cpu/claims.hpp"
 #include "wengert/backends/cpu/plan.hpp"
+#include "wengert/ops/operand.hpp"
 #include "wengert/program/primitive.hpp"
+#include "wengert/trace/bind.hpp"
 
 namespace wengert::cpu {
 namespace {
@@ -60,6 +63,7 @@ class PlanTable {
         if (it->second.mode == key.mode && key.matches(*it->second.plan)) return it->second.plan;
       }
     }
+    const CallScope scope;
     std::vector<const Layout*> layouts;
     for (Node* x : key.in) layouts.push_back(x->layout);
     compile::LowerOptions options;
@@ -104,8 +108,20 @@ const bool registered = [] {
   return true;
 }();
 
+/// Throws again what says that there is no memory, with the operation that wanted it.
+[[noreturn]] void no_memory(const Primitive& primitive, Inputs in, const char* id, std::string_view reason) {
+  std::string got;
+  for (size_t i = 0; i < in.size(); ++i) {
+    got += std::string(i ? ", " : ": ") + primitive.operands[std::min(i, primitive.operands.size() - 1)] + " " +
+           to_string(*in[i]->layout->type);
+  }
+  constexpr std::string_view source = "allocate: ";
+  if (reason.starts_with(source)) reason.remove_prefix(source.size());
+  throw Error(ErrorKind::memory, id, operation_name(primitive) + got + ": " + std::string(reason) + call_site());
+}
+
 void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
-                          std::span<Array> out, uint64_t donated) {
+                          std::span<Array> out, uint64_t donated) try {
   for (Node* x : in) {
     if (x->tag != 0) check_alive(x);
   }
@@ -118,6 +134,11 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
     entry.mode = plans.mode;
   }
   run_plan(*entry.plan, in, runtimes, out);
+} catch (const Error& error) {
+  if (error.id() != "memory-cap" && error.id() != "memory-exhausted") throw;
+  no_memory(primitive, in, error.id().c_str(), error.what());
+} catch (const std::bad_alloc&) {
+  no_memory(primitive, in, "memory-exhausted", "the system has no memory left: wanted some to plan with; release arrays");
 }
 
 }  // namespace

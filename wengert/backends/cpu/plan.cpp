@@ -127,12 +127,12 @@ class Planner {
 };
 
 /// What the user called: composites made of derivatives carry its name as a parameter.
-std::string operation_name(const Plan& plan) {
+std::string name_of(const Plan& plan) {
   for (int i = 0; i < plan.params.size(); ++i) {
     const std::string* given = std::get_if<std::string>(&plan.params[i]);
     if (plan.primitive == &call_primitive && given && !given->empty()) return *given;
   }
-  return plan.primitive->name;
+  return wengert::operation_name(*plan.primitive);
 }
 
 [[noreturn]] void fail(const Plan& plan, const compile::IndexFailure& failure) {
@@ -143,18 +143,18 @@ std::string operation_name(const Plan& plan) {
   }
   const int64_t lowest = -failure.length, highest = failure.count - 1;
   throw Error(ErrorKind::index, "index-range",
-              operation_name(plan) + ": " + got + "index " + std::to_string(failure.index) + " on an axis of length " +
+              name_of(plan) + ": " + got + "index " + std::to_string(failure.index) + " on an axis of length " +
                   std::to_string(failure.length) + ": wanted an index from " + std::to_string(lowest) + " to " +
                   std::to_string(highest) + call_site());
 }
 
 [[noreturn]] void fail(const Plan& plan, int32_t status) {
-  const std::string operation = operation_name(plan);
+  const std::string operation = name_of(plan);
   switch (status) {
     case wg_status_interrupted:
       throw Error(ErrorKind::state, "interrupted", operation + ": interrupted" + call_site());
     case wg_status_no_memory:
-      throw Error(ErrorKind::memory, "scratch-memory", operation + ": no memory for scratch: wanted room for one row" + call_site());
+      throw Error(ErrorKind::memory, "scratch-memory", operation + ": no memory for scratch: wanted room for one row; release arrays, or raise the cap with memory::set_cap" + call_site());
     default:
       throw Error(ErrorKind::value, "assertion", operation + ": a value check failed" + call_site());
   }

@@ -1,0 +1,57 @@
+// What the tests of errors share.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+
+#include "wengert/program/primitive.hpp"
+#include "wengert/trace/bind.hpp"
+#include "wengert/wengert.hpp"
+
+namespace wengert::errors_testing {
+
+/// A folder of the test's own, removed with what is in it.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    path_ = (std::filesystem::temp_directory_path() / "wengert-errors-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
+    current_ = path_;
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+
+  const std::string& path() const { return path_; }
+  /// The path of the one made last.
+  static const std::string& current() { return current_; }
+
+ private:
+  std::string path_;
+  static inline std::string current_;
+};
+
+/// Nothing of a failed call is left on this thread: no interpreter, no open call, and the next operation is right.
+inline void expect_clean_thread() {
+  EXPECT_EQ(thread().current, nullptr);
+  EXPECT_EQ(thread().innermost, nullptr);
+  EXPECT_EQ(thread().depth, 0);
+  EXPECT_EQ((array({1.f, 2.f}) + array({3.f, 4.f})).to_vector<float>(), (std::vector<float>{4, 6}));
+}
+
+/// A primitive without a derivative rule, as a user may write one.
+inline const Primitive underivable_primitive{
+    .name = "underivable",
+    .doc = "x.",
+    .infer = [](const Avals& in) -> Types { return {in.types[0]}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> std::vector<Expr> { return {k(0, i)}; },
+    .samples = {{{{{2}}}}},
+};
+inline Array underivable(const Operand& x) {
+  note_call(x);
+  return bind(underivable_primitive, x.array());
+}
+
+}  // namespace wengert::errors_testing

@@ -1,0 +1,273 @@
+// What goes on after a failure: no memory, no compiler, no cache, exceptions of the user's own. Children are this program
+// again with another environment.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <new>
+#include <numeric>
+
+#include "tests/errors/errors_testing.hpp"
+#include "wengert/backends/cpu/executor.hpp"
+#include "wengert/backends/cpu/kernels.hpp"
+#include "wengert/backends/cpu/threads.hpp"
+
+// An allocator that can be told to fail -------------------------------------------------------------------
+
+namespace {
+thread_local int64_t allocations_left = -1;   // before one fails; negative: none does
+
+void* allocate(std::size_t bytes) {
+  if (allocations_left == 0) throw std::bad_alloc();
+  if (allocations_left > 0) --allocations_left;
+  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
+  throw std::bad_alloc();
+}
+}  // namespace
+
+void* operator new(std::size_t bytes) { return allocate(bytes); }
+void* operator new[](std::size_t bytes) { return allocate(bytes); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace wengert::errors_testing {
+namespace {
+
+int64_t bytes_in_use() { return wengert::memory::statistics().current; }
+
+/// What `call` throws; fails where it throws nothing.
+template <class F>
+Error error_of(F call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no error";
+  return Error(ErrorKind::internal, "none", "none");
+}
+
+// Memory -------------------------------------------------------------------------------------------------
+
+/// Leaves room for `bytes` more while it lives.
+class Cap {
+ public:
+  explicit Cap(int64_t bytes) {
+    wengert::memory::trim();
+    const auto now = wengert::memory::statistics();
+    wengert::memory::set_cap(now.current + now.cached + bytes);
+  }
+  ~Cap() { wengert::memory::set_cap(0); }
+};
+
+TEST(NoMemory, IsAnErrorThatNamesTheOperationAndLeavesNothingBehind) {
+  const Array x = ones({1024, 1024});
+  const Array warm = x + x;   // plans and kernels are no part of what is measured
+  const int64_t before = bytes_in_use();
+  {
+    const Cap cap(1 << 20);
+    const Error error = error_of([&] { x + x; });
+    const int line = __LINE__ - 1;
+    EXPECT_EQ(error.kind(), ErrorKind::memory);
+    EXPECT_EQ(error.id(), "memory-cap");
+    const std::string text = error.what();
+    EXPECT_TRUE(text.starts_with("add: a f32[1024,1024], b f32[1024,1024]: 4.0 MiB with ")) << text;
+    EXPECT_TRUE(text.ends_with(": wanted a total within the cap; release arrays, use smaller batches, or raise the cap with "
+                               "memory::set_cap; called at survival_test.cpp:" + std::to_string(line))) << text;
+    EXPECT_EQ(sum(x).item<float>(), 1 << 20);   // what fits goes on
+  }
+  EXPECT_EQ(bytes_in_use(), before);
+  EXPECT_EQ((x + x).to_vector<float>()[5], 2);
+  expect_clean_thread();
+}
+
+TEST(NoMemory, InTheMiddleOfAGradientReleasesItsTape) {
+  const Array x = full({1024, 1024}, 0.5f);
+  const auto loss = [](const Array& y) { return sum(tanh(tanh(tanh(tanh(y))))); };
+  const Array wanted = grad(loss)(x);
+  const int64_t before = bytes_in_use();
+  for (const int64_t room : {1, 5, 9, 13, 17}) {
+    const Cap cap(room << 20);
+    try {
+      grad(loss, "loss")(x);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what();
+    }
+    EXPECT_LE(bytes_in_use(), before) << room << " MiB";
+  }
+  EXPECT_EQ(grad(loss)(x).to_vector<float>(), wanted.to_vector<float>());
+  expect_clean_thread();
+}
+
+TEST(NoMemory, AtAnyAllocationOfTheLibraryLeavesTheThreadClean) {
+  const cpu::OracleScope no_kernels;   // compilers may abort without memory; they are loaded late and once
+  int64_t length = 3;
+  int failures = 0;
+  for (int64_t n = 0;; n += 1 + n / 16) {
+    const Array x = ones({++length});   // a shape that no plan knows yet
+    allocations_left = n;
+    bool failed = false;
+    try {
+      const Array dx = grad([](const Array& y) { return sum(softmax(y) * exp(y) + take(y, array<int64_t>(0))); })(x);
+      allocations_left = -1;
+    } catch (const Error& error) {
+      allocations_left = -1;
+      failed = true;
+      EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what();
+    } catch (const std::bad_alloc&) {
+      allocations_left = -1;
+      failed = true;
+    }
+    expect_clean_thread();
+    failures += failed;
+    if (!failed) break;
+    ASSERT_LT(n, 20000);
+  }
+  EXPECT_GT(failures, 20);
+}
+
+// Exceptions of the user's own ----------------------------------------------------------------------------
+
+struct Refusal {};
+
+TEST(Exceptions, PassThroughTransformationsAndLeaveTheThreadClean) {
+  const Array x = ones({2, 3});
+  const int64_t before = bytes_in_use();
+  const auto refuse = [](const Array& y) -> Array {
+    const Array z = tanh(y) * y;
+    throw Refusal();
+    return sum(z);
+  };
+  const auto wrong = [](const Array& y) { return sum(matmul(y, y)); };
+  const auto each = [&](const auto& f) {
+    const auto in_grad = [&](const Array& y) { return sum(grad(f)(y)); };
+    EXPECT_ANY_THROW(grad(f)(x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(grad(in_grad)(x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(jvp(f, x, x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(vjp(f, x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(linearize(f, x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(linear_transpose(f, x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(jacfwd(f)(x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(hessian(f)(x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(make_program(f)(x));
+    expect_clean_thread();
+    EXPECT_ANY_THROW(make_program(in_grad)(x));
+    expect_clean_thread();
+  };
+  each(refuse);
+  each(wrong);
+  EXPECT_THROW(grad(refuse)(x), Refusal);
+  EXPECT_EQ(bytes_in_use(), before);
+}
+
+TEST(Exceptions, OfLoopsOnSeveralThreadsReachTheCaller) {
+  const int saved = cpu::threads();
+  cpu::set_threads(2);
+  const Array x = ones({1000, 64}), good = zeros({40000}, int64);
+  std::vector<int64_t> indices(40000, 7);
+  for (const size_t place : {size_t{0}, size_t{20001}, size_t{39999}}) {
+    indices[place] = -1001;
+    const Error error = error_of([&] { take(x, array(indices)); });
+    EXPECT_EQ(error.id(), "index-range");
+    EXPECT_NE(std::string(error.what()).find("index -1001 on an axis of length 1000: wanted an index from -1000 to 999"), std::string::npos);
+    indices[place] = 7;
+    EXPECT_EQ(sum(take(x, good)).item<float>(), 40000.f * 64);
+  }
+  cpu::set_threads(saved);
+}
+
+// Compilers and caches ------------------------------------------------------------------------------------
+
+TEST(Kernels, ThatACompilerRejectsAreAnErrorAndNoMore) {
+  const Error error = error_of([] { cpu::find_kernel("int this is no C"); });
+  EXPECT_EQ(error.kind(), ErrorKind::compiler);
+  EXPECT_EQ(error.id(), "kernel-rejected");
+  EXPECT_TRUE(std::string(error.what()).starts_with("find_kernel: the compiler rejected a kernel: ")) << error.what();
+  expect_clean_thread();
+}
+
+/// What the child prints: the sum of something that no prebuilt kernel computes, or the error.
+TEST(Child, DISABLED_Computes) {
+  try {
+    const Array x = transpose(reshape(arange(24).astype(float64), {2, 3, 4}), {2, 0, 1});
+    const Array y = sum(cos(x) * erf(x) + floor(x / 3), {1});
+    std::cout << "answer " << sum(y).item<double>() << "\n";
+  } catch (const Error& error) {
+    std::cout << "error " << name(error.kind()) << " " << error.id() << " " << error.what() << "\n";
+  }
+}
+
+/// The lines of a child's output that begin with "answer", "error" or "wengert".
+std::vector<std::string> run_child(const std::string& environment) {
+  const std::string command = "env " + environment + " '" + std::filesystem::read_symlink("/proc/self/exe").string() +
+                              "' --gtest_also_run_disabled_tests --gtest_filter=Child.DISABLED_Computes 2>&1";
+  std::vector<std::string> lines;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  std::array<char, 4096> line;
+  while (std::fgets(line.data(), line.size(), pipe)) {
+    const std::string text(line.data(), std::string_view(line.data()).find_last_not_of('\n') + 1);
+    if (text.starts_with("answer") || text.starts_with("error") || text.starts_with("wengert")) lines.push_back(text);
+  }
+  EXPECT_EQ(::pclose(pipe), 0) << environment;
+  return lines;
+}
+
+/// The child's answer is right; how many lines of warning stand beside it.
+size_t warnings_of(const std::string& environment) {
+  double wanted = 0;
+  for (int i = 0; i < 24; ++i) wanted += std::cos(i) * std::erf(i) + std::floor(i / 3.0);
+  const std::vector<std::string> lines = run_child(environment);
+  size_t warnings = 0, answers = 0;
+  for (const std::string& line : lines) {
+    warnings += line.starts_with("wengert");
+    if (!line.starts_with("answer ")) continue;
+    ++answers;
+    EXPECT_NEAR(std::stod(line.substr(7)), wanted, 1e-3);
+  }
+  EXPECT_EQ(answers, 1u) << environment << (lines.empty() ? "" : ": " + lines[0]);
+  return warnings;
+}
+
+TEST(Environment, WithoutACompilerIsSlowerAndSaysSoOnce) {
+  const ScratchFolder scratch;
+  EXPECT_EQ(warnings_of("WENGERT_COMPILER=none WENGERT_CACHE=" + scratch.path()), 1u);
+}
+
+TEST(Environment, WithoutACacheSaysSoAtMostOnce) {
+  const ScratchFolder scratch;
+  std::ofstream(scratch.path() + "/file") << "no folder";
+  EXPECT_LE(warnings_of("WENGERT_CACHE=" + scratch.path() + "/file"), 1u);
+  EXPECT_LE(warnings_of("WENGERT_CACHE=/proc/wengert"), 1u);   // nobody may write there, not even root
+  EXPECT_LE(warnings_of("WENGERT_CACHE=/dev/full"), 1u);
+}
+
+TEST(Environment, OfUnknownValuesIsAnError) {
+  const ScratchFolder scratch;
+  const std::string cache = "WENGERT_CACHE=" + scratch.path() + " ";
+  const auto error = [&](const std::string& variable) {
+    const std::vector<std::string> lines = run_child(cache + variable);
+    return lines.empty() ? "" : lines[0];
+  };
+  EXPECT_EQ(error("WENGERT_COMPILER=tcc"), "error value compiler-choice WENGERT_COMPILER: got 'tcc': wanted auto, clang, cc or none");
+  EXPECT_EQ(error("WENGERT_ISA=mmx"),
+            "error value instruction-set WENGERT_ISA: got 'mmx': wanted baseline, avx2 or avx512; unset it to use all that this CPU has");
+  EXPECT_EQ(error("WENGERT_CACHE_MIB=much"),
+            "error value cache-limit WENGERT_CACHE_MIB: got 'much': wanted a whole number of MiB, at least 1");
+}
+
+}  // namespace
+}  // namespace wengert::errors_testing
