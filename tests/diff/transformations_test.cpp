@@ -29,6 +29,8 @@ std::string error_of(const std::function<void()>& f, ErrorKind kind, const std::
   return {};
 }
 
+std::string without_line(const std::string& text) { return text.substr(0, text.find("; called at transformations_test.cpp:")); }
+
 struct Pair {
   Array a = {}, b = {};
 };
@@ -69,10 +71,10 @@ TEST(Jvp, OutputsWithoutDerivative) {
 
 TEST(Jvp, ErrorsNameTheLeaf) {
   const auto f = [](const Pair& p) { return p.a * p.b; };
-  EXPECT_EQ(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape"),
-            "jvp(f): tangent of [0].b f64[]: wanted f64[2], as the value has");
-  EXPECT_EQ(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype, "tangent-dtype"),
-            "jvp(f): tangent of [0].b f32[2]: wanted f64[2], as the value has; convert it with x.astype");
+  EXPECT_EQ(without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape")),
+            "jvp(f): tangent of argument 0, b f64[]: wanted f64[2], as the value has");
+  EXPECT_EQ(without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype, "tangent-dtype")),
+            "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with x.astype(wg::float64)");
   const auto g = [](const std::vector<Array>& v) { return v[0]; };
   error_of([&] { jvp(g, std::vector{x2}, std::vector{x2, x2}, "g"); }, ErrorKind::value, "tangent-structure");
 }
@@ -102,7 +104,7 @@ TEST(Vjp, CanBeUsedOnce) {
 
 TEST(Vjp, ErrorsNameTheLeaf) {
   auto [value, pullback] = vjp(products, x2, y2);
-  EXPECT_EQ(error_of([&] { pullback(Pair{x2, array(1.0)}); }, ErrorKind::shape, "cotangent-shape"),
+  EXPECT_EQ(without_line(error_of([&] { pullback(Pair{x2, array(1.0)}); }, ErrorKind::shape, "cotangent-shape")),
             "vjp: cotangent of b f64[]: wanted f64[2], as the value has");
 }
 
@@ -296,12 +298,12 @@ TEST(Escape, NamesTheFunctionItCameFrom) {
                   .starts_with("grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
   const auto use = [&](const Array& x) { return sum(x * kept); };
   const std::string text = error_of([&] { grad(use, "other")(x2); }, ErrorKind::trace, "trace-escaped");
-  EXPECT_NE(text.find("outside grad(loss)"), text.npos) << text;
+  EXPECT_NE(text.find("grad(loss): its value"), text.npos) << text;
   EXPECT_TRUE(text.ends_with(", in grad(other)")) << text;
   jvp([&](const Array& x) { kept = x * 2; return x; }, x2, dx2, "push");
-  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("outside jvp(push)"), text.npos);
+  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("jvp(push): its value"), text.npos);
   make_program([&](const Array& x) { kept = x * 2; return x; }, "f")(x2);
-  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("outside make_program(f)"), text.npos);
+  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("make_program(f): its value"), text.npos);
 }
 
 // stop_gradient ------------------------------------------------------------------------------------------

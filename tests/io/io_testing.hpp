@@ -71,7 +71,7 @@ std::string error_of(F&& f, const std::string& folder = "") {
   } catch (const Error& e) {
     std::string text = std::string(name(e.kind())) + " " + e.id() + ": " + e.what();
     for (size_t at; !folder.empty() && (at = text.find(folder)) != text.npos;) text.erase(at, folder.size());
-    return text;
+    return text.substr(0, text.find("; called at "));
   }
   return "no error";
 }

@@ -223,7 +223,7 @@ TEST(IndexErrors, OfShapesAndDtypes) {
   EXPECT_EQ(error_of([&] { take_along_axis(x, indices({0}), 0); }, ErrorKind::shape, "take-along-axis"),
             "take_along_axis: x f32[5,3], indices i64[1], axis 0: wanted equal lengths of x and indices but along the axis");
   EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{0})}, {2, 2}); }, ErrorKind::shape, "dynamic-slice"),
-            "dynamic_slice: x f32[5,3], start i64[], sizes (2,2): wanted one start of rank 0 for each axis, and a block not larger than x");
+            "dynamic_slice: x f32[5,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not larger than x");
   EXPECT_EQ(error_of([&] { dynamic_update_slice(x, ones({2, 2}, float64), {array(0), array(0)}); }, ErrorKind::dtype, "dtype-equal"),
             "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; convert with astype()");
   EXPECT_EQ(error_of([&] { add_along_axis(x, ones({2, 3}), zeros({1, 3}, int64), 0); }, ErrorKind::shape, "index-values"),

@@ -360,7 +360,7 @@ TEST(Products, RejectWhatDoesNotFit) {
   expect_error([&] { wg::einsum("i2->i", m23); }, ErrorKind::value, "einsum-subscripts",
                "einsum: subscripts \"i2->i\": wanted letters and at most one \"...\" for each operand, as in \"bij,bjk->bik\"");
   expect_error([&] { wg::einsum("ij,jk", m23); }, ErrorKind::value, "einsum-operands",
-               "einsum: subscripts \"ij,jk\", 1 operands: wanted as many lists of indices as operands");
+               "einsum: subscripts \"ij,jk\", 1 operand: wanted as many lists of indices as operands");
   expect_error([&] { wg::diagonal(m23, 0, 0); }, ErrorKind::shape, "diagonal-axes", "diagonal: x f32[2,3], axis1 0, axis2 0: wanted two axes of x");
 }
 

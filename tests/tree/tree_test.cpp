@@ -80,7 +80,8 @@ std::string error_of(F&& f, const std::string& id) {
     f();
   } catch (const Error& e) {
     EXPECT_EQ(e.id(), id) << e.what();
-    return e.what();
+    const std::string text = e.what();
+    return text.substr(0, text.find("; called at "));
   }
   ADD_FAILURE() << "no error";
   return {};
