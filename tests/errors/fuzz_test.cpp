@@ -244,7 +244,7 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
 }
 
 TEST(Fuzz, GivesTheOraclesResultOrAnError) {
-  const uint64_t cases = from_environment("WENGERT_FUZZ_CASES", 600), first = from_environment("WENGERT_FUZZ_SEED", 1);
+  const uint64_t cases = from_environment("WENGERT_FUZZ_CASES", 2000), first = from_environment("WENGERT_FUZZ_SEED", 1);
   wengert::memory::set_cap(int64_t{1} << 30);
   uint64_t errors = 0;
   for (uint64_t i = 0; i < cases; ++i) {

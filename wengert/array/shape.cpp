@@ -43,7 +43,7 @@ int64_t Shape::size() const {
   }
   if (overflow) {
     throw Error(ErrorKind::shape, "shape-size",
-                "shape: got " + to_string(*this) + ": wanted at most 2^58 elements");
+                "shape: got " + to_string(*this) + ": wanted at most 2^58 elements" + called_at({}));
   }
   return size;
 }

@@ -175,7 +175,7 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
   };
   if (a.rank() != 4 || b.rank() != 4) fail(ErrorKind::shape, "conv-rank", "conv2d", got(), "x [N,C,H,W] and w [O,C/groups,I,J]");
   if (groups < 1) fail(ErrorKind::value, "conv-groups", "conv2d", got(), "at least one group");
-  if (a.dim(1).value() != b.dim(1).value() * groups || b.dim(0).value() % groups != 0) {
+  if (a.dim(1) % groups != 0 || a.dim(1) / groups != b.dim(1) || b.dim(0) % groups != 0) {
     fail(ErrorKind::shape, "conv-channels", "conv2d", got(), "channels of x == groups * axis 1 of w, and output channels in equal groups");
   }
   Axes image, kernel;

@@ -275,7 +275,7 @@ Array broadcast_to(const Operand& x, const Shape& shape) {
 }
 
 Array reshape(const Operand& x, std::initializer_list<int64_t> lengths) {
-  note_call(x);
+  const CallScope scope(x, "reshape");
   const Array a = x.to_array();
   Axes given;
   Shape shape;
