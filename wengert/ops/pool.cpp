@@ -233,8 +233,8 @@ Array avg_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<st
                  std::array<int64_t, 2> padding) {
   const CallScope scope(x, "avg_pool2d");
   const Array a = to_inexact(x);
-  return bind(window_sum_primitive, a, pool_params("avg_pool2d", a, size, stride, padding)) *
-         (1.0 / static_cast<double>(size[0] * size[1]));
+  const Params params = pool_params("avg_pool2d", a, size, stride, padding);
+  return bind(window_sum_primitive, a, params) * (1.0 / static_cast<double>(size[0] * size[1]));
 }
 
 }  // namespace wengert
