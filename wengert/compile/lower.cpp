@@ -385,7 +385,8 @@ class Lowerer {
     }
   }
 
-  /// Dense, in the axis order of the first operand of the same shape: channels-last survives.
+  /// Dense. Axes in the order of an operand, so that what runs over both goes through memory in one direction. One that is not
+  /// row-major comes first: somebody chose it, such as a convolution its channels-last images.
   const Layout* choose_layout(uint32_t variable) const {
     const Type* type = p_.type(variable);
     const Layout* found = nullptr;
@@ -396,7 +397,8 @@ class Lowerer {
   void find_layout_like(uint32_t variable, const Shape& shape, const Layout*& found, int& budget) const {
     const Primitive& primitive = *definition(variable).primitive;
     for (Atom a : p_.operands(definition(variable))) {
-      if (found || --budget < 0 || a.is_constant()) return;
+      if (--budget < 0) return;
+      if (a.is_constant()) continue;
       // Pooling and its like keep the axes and change their lengths.
       const bool like = primitive.is(Trait::elementwise) || primitive.is(Trait::view) ? p_.type(a)->shape == shape
                                                                                       : p_.type(a)->rank() == shape.rank();
@@ -404,7 +406,7 @@ class Lowerer {
       const Value& value = result_.values[a.id()];
       if (value.kind == Value::absent) {
         if (definition(a.id()).primitive->is(Trait::elementwise)) find_layout_like(a.id(), shape, found, budget);
-      } else if (value.layout->dense) {
+      } else if (value.layout->dense && (!found || found->contiguous)) {
         found = value.layout;
       }
     }

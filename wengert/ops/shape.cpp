@@ -52,6 +52,50 @@ const Primitive broadcast_to_primitive{
     .samples = {{{{{3}}, {Shape{2, 3}}}, {{{2, 1}}, {Shape{4, 2, 5}}}, {{{}}, {Shape{3}}}, {{{1, 3}}, {Shape{0, 3}}}}},
 };
 
+namespace {
+
+/// The axes that are longer than 1.
+std::vector<int> long_axes(const Shape& shape) {
+  std::vector<int> axes;
+  for (int d = 0; d < shape.rank(); ++d) {
+    if (shape[d].value() != 1) axes.push_back(d);
+  }
+  return axes;
+}
+
+/// Where the element at `i` of a reshape's result stands in its operand. Runs of axes with as many elements on both
+/// sides are worked out one by one: an axis that stays needs no division.
+Coordinates before_reshape(Lowering& k, const Coordinates& i) {
+  const Shape &from = k.operand(0).shape, &to = k.result().shape;
+  Coordinates at(static_cast<size_t>(from.rank()), k.integer(0));
+  if (from.size() == 0) return at;
+  const std::vector<int> sources = long_axes(from), targets = long_axes(to);
+  size_t s = 0, t = 0;
+  while (s < sources.size()) {
+    const size_t first = s;
+    int64_t there = from[sources[s++]], here = to[targets[t]];
+    Expr linear = i[static_cast<size_t>(targets[t++])];
+    while (here != there) {
+      if (here > there) {
+        there *= from[sources[s++]];
+        continue;
+      }
+      const int axis = targets[t++];
+      linear = linear * k.integer(to[axis]) + i[static_cast<size_t>(axis)];
+      here *= to[axis];
+    }
+    for (size_t j = s; j-- > first + 1;) {
+      const Expr length = k.integer(from[sources[j]]);
+      at[static_cast<size_t>(sources[j])] = mod(linear, length);
+      linear = floordiv(linear, length);
+    }
+    at[static_cast<size_t>(sources[first])] = linear;
+  }
+  return at;
+}
+
+}  // namespace
+
 const Primitive reshape_primitive{
     .name = "reshape",
     .doc = "The same elements in row-major order with another shape.",
@@ -87,17 +131,9 @@ const Primitive reshape_primitive{
         strides[static_cast<size_t>(to)] = stride * room;
       }
       return Layout::of(&out, strides); },
-    .lower = [](Lowering& k, const Coordinates& i) -> Values {
-      const Shape &from = k.operand(0).shape, &to = k.result().shape;
-      Expr linear = k.integer(0);
-      for (int d = 0; d < to.rank(); ++d) linear = linear * k.integer(to[d]) + i[static_cast<size_t>(d)];
-      Coordinates at(static_cast<size_t>(from.rank()));
-      for (int d = from.rank() - 1; d >= 0; --d) {
-        at[static_cast<size_t>(d)] = d == 0 ? linear : mod(linear, k.integer(from[d]));
-        linear = floordiv(linear, k.integer(from[d]));
-      }
-      return {k(0, at)}; },
-    .samples = {{{{{2, 6}}, {Shape{3, 4}}}, {{{4}}, {Shape{2, 1, 2}}}, {{{0, 3}}, {Shape{3, 0}}}, {{{1}}, {Shape{}}}}},
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, before_reshape(k, i))}; },
+    .samples = {{{{{2, 6}}, {Shape{3, 4}}}, {{{4}}, {Shape{2, 1, 2}}}, {{{0, 3}}, {Shape{3, 0}}}, {{{1}}, {Shape{}}},
+                 {{{2, 1, 6, 5}}, {Shape{3, 4, 1, 5}}}, {{{3, 2, 2}}, {Shape{3, 4}}}}},
 };
 
 const Primitive transpose_primitive{
