@@ -29,18 +29,31 @@ class Runner {
       : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments), writes_(writes),
         index_(static_cast<size_t>(graph_.axis_count())), changed_(index_.size()), known_(static_cast<size_t>(graph_.size())) {}
 
-  void run(const Store& store) {
-    known_.assign(known_.size(), Known());
+  /// Stores over memory that others read wait for them: a kernel may write a result over its input.
+  std::optional<IndexFailure> run() {
+    const bool alone = nest_.stores.size() == 1;
+    std::vector<const Store*> waiting;
+    for (const Store& store : nest_.stores) {
+      hold_ = writes_ && !alone && is_read(store.buffer);
+      if (hold_) waiting.push_back(&store);
+      known_.assign(known_.size(), Known());
+      each(store, [&] { write(store); });
+      if (failure_) return failure_;
+    }
+    size_t next = 0;
+    for (const Store* store : waiting) each(*store, [&] { put(address(*store), layout_of(*store).type->dtype, held_[next++]); });
+    return failure_;
+  }
+
+ private:
+  template <class F>
+  void each(const Store& store, const F& f) {
     std::vector<int> axes;
     for (int axis : store.axes) {
       if (axis >= 0) axes.push_back(axis);
     }
-    loop(axes, 0, [&] { write(store); });
+    loop(axes, 0, f);
   }
-
-  const std::optional<IndexFailure>& failure() const { return failure_; }
-
- private:
   template <class F>
   void loop(std::span<const int> axes, size_t depth, const F& f) {
     if (depth == axes.size()) return f();
@@ -54,8 +67,26 @@ class Runner {
     changed_[static_cast<size_t>(axis)] = ++time_;
   }
 
+  bool is_read(int buffer) const {
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (graph_.node(id).op == Op::load && graph_.node(id).integer == buffer) return true;
+    }
+    return false;
+  }
+
   void write(const Store& store) {
-    const Layout& layout = *nest_.buffers[static_cast<size_t>(store.buffer)].layout;
+    const Dtype dtype = layout_of(store).type->dtype;
+    std::byte* at = address(store);
+    Value value = evaluate(store.value.id());
+    if (failure_ || !writes_) return;
+    if (store.combine != Combine::set) value = combine(store.combine, read(at, dtype), value, dtype);
+    if (hold_) held_.push_back(value);
+    else put(at, dtype, value);
+  }
+
+  const Layout& layout_of(const Store& store) const { return *nest_.buffers[static_cast<size_t>(store.buffer)].layout; }
+  std::byte* address(const Store& store) {
+    const Layout& layout = layout_of(store);
     int64_t offset = 0;
     if (store.target.empty()) {
       for (size_t d = 0; d < store.axes.size(); ++d) {
@@ -66,14 +97,8 @@ class Runner {
         offset += layout.strides[d] * evaluate(store.target[d].id()).integer;
       }
     }
-    const Dtype dtype = layout.type->dtype;
-    std::byte* at = address(store.buffer, offset, dtype);
-    Value value = evaluate(store.value.id());
-    if (failure_ || !writes_) return;
-    if (store.combine != Combine::set) value = combine(store.combine, read(at, dtype), value, dtype);
-    put(at, dtype, value);
+    return address(store.buffer, offset, layout.type->dtype);
   }
-
   std::byte* address(int64_t buffer, int64_t offset, Dtype dtype) const {
     return static_cast<std::byte*>(buffers_[static_cast<size_t>(buffer)]) + offset * itemsize(dtype);
   }
@@ -283,6 +308,8 @@ class Runner {
   std::span<void* const> buffers_;
   std::span<const int64_t> arguments_;
   bool writes_;
+  bool hold_ = false;          // whether values of this store wait in held_
+  std::vector<Value> held_;
   std::optional<IndexFailure> failure_;
   std::vector<int64_t> index_;
   /// Counts changes of indices: when each axis last changed, and when each node's value was computed.
@@ -297,23 +324,13 @@ class Runner {
 
 }  // namespace
 
-namespace {
-std::optional<IndexFailure> run_stores(Runner runner, const Nest& nest) {
-  for (const Store& store : nest.stores) {
-    runner.run(store);
-    if (runner.failure()) break;
-  }
-  return runner.failure();
-}
-}  // namespace
-
 std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments) {
-  return run_stores(Runner(nest, buffers, arguments, true), nest);
+  return Runner(nest, buffers, arguments, true).run();
 }
 
 std::optional<IndexFailure> find_index_failure(const Nest& nest, std::span<void* const> buffers,
                                                std::span<const int64_t> arguments) {
-  return run_stores(Runner(nest, buffers, arguments, false), nest);
+  return Runner(nest, buffers, arguments, false).run();
 }
 
 }  // namespace wengert::compile
