@@ -16,6 +16,8 @@ TEST(Print, LikeNumPy) {
   EXPECT_EQ(to_string(wg::array({1e-10, 1.0})), "[1.e-10 1.e+00]");
   EXPECT_EQ(to_string(wg::arange(2000)), "[   0    1    2 ... 1997 1998 1999]");
   EXPECT_EQ(to_string(wg::zeros({0})), "[]");
+  EXPECT_EQ(to_string(wg::zeros({3, 0})), "[]");
+  EXPECT_EQ(to_string(wg::zeros({int64_t{1} << 62, 16, 0})), "[]");
   EXPECT_EQ(to_string(wg::array({1.f / 3})), "[0.33333334]");
 }
 
