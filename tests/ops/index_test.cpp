@@ -471,5 +471,13 @@ TEST(IndexExpression, GradientOfManyIsOneVector) {
   EXPECT_EQ(values_of(g), values_of(2 * x));
 }
 
+/// One cotangent is added in place while a kernel of more loops reads it for the values: it must be added once, not once
+/// for each index.
+TEST(IndexedAdd, OnAnAxisOfLengthOneAddsItsCotangentOnce) {
+  const Array x = counting({1, 3}, float64), w = counting({1, 3}, float64) + 2;
+  const auto loss = [&](const Array& a) { return sum(a * w) + sum(a.at(array({0, 0})).add(sum(a)) * w); };
+  EXPECT_EQ(values_of(grad(loss)(x)), values_of(2 * w + 2 * sum(w)));
+}
+
 }  // namespace
 }  // namespace wengert::testing

@@ -221,6 +221,7 @@ class Lowerer {
       const uint32_t target = step.slots[static_cast<size_t>(store.buffer)];
       const Value& written = result_.values[target];
       if (written.kind != Value::stored || written.layout != inputs_[input] || !reads_only_at_store(*step.nest, from, store)) continue;
+      if (is_repeated(*step.nest, store)) continue;
       result_.values[target].kind = Value::alias;
       result_.values[target].base = input;
       for (Value& view : result_.values) {
@@ -232,6 +233,15 @@ class Lowerer {
   }
   uint32_t base_of(uint32_t slot) const {
     return result_.values[slot].kind == Value::alias ? result_.values[slot].base : slot;
+  }
+  /// Whether loops that run for other stores may run this one more than once: harmless, but not over what it reads.
+  static bool is_repeated(const Nest& nest, const Store& store) {
+    for (const Store& other : nest.stores) {
+      for (int axis : other.axes) {
+        if (axis >= 0 && std::find(store.axes.begin(), store.axes.end(), axis) == store.axes.end()) return true;
+      }
+    }
+    return false;
   }
   static bool reads_only_at_store(const Nest& nest, int buffer, const Store& store) {
     const std::vector<bool> reachable = reachable_nodes(nest);
