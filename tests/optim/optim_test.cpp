@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "wengert/array/storage.hpp"
+#include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -209,6 +210,27 @@ TEST(Optimizers, WriteOverWhatTheyAreGiven) {
   EXPECT_LT(bytes_of_step(wg::optim::sgd(0.1)), little);
   EXPECT_LT(bytes_of_step(wg::optim::sgd(0.1, {.momentum = 0.9})), little);
   EXPECT_LT(bytes_of_step(wg::optim::adam(0.1)), little);
+}
+
+// The new parameter lies in the memory of the old one, which the new velocity is computed from as well.
+TEST(Optimizers, WriteOverInPlainCppAsInKernels) {
+  wg::cpu::set_compiler(wg::cpu::CompilerChoice::none);
+  const auto steps = [](auto optimizer, bool in_place) {
+    Array p = wg::full({37}, 1.0).astype(wg::float64);
+    auto state = optimizer.init(p);
+    const Array gradient = wg::full({37}, 0.5).astype(wg::float64);
+    for (int i = 0; i < 3; ++i) {
+      const Array held = in_place ? Array() : p;
+      const auto held_state = in_place ? decltype(state)() : state;
+      std::tie(p, state) = optimizer.update(std::move(p), std::move(state), gradient);
+    }
+    return p.to_vector<double>();
+  };
+  const auto momentum = wg::optim::sgd(0.5, {.momentum = 0.5, .nesterov = true, .decay = 0.5});
+  EXPECT_EQ(steps(momentum, true), steps(momentum, false));
+  const auto adam = wg::optim::adamw(0.5, {.decay = 0.5, .decay_mask = [](const std::string&, const Array&) { return true; }});
+  EXPECT_EQ(steps(adam, true), steps(adam, false));
+  wg::cpu::set_compiler(wg::cpu::CompilerChoice::automatic);
 }
 
 TEST(Optimizers, PlainDescentHoldsNoVelocity) {
