@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/reduce.hpp"
 
@@ -178,6 +179,21 @@ TEST(Grad, ArgumentsArePassedAsFunctionsTakeThem) {
   };
   EXPECT_EQ(grad(counted)(array(1.0), calls, std::make_unique<int>(7)).item<double>(), 7);
   EXPECT_EQ(calls, 1);
+}
+
+TEST(Grad, LetsCotangentsGoOnTheWay) {
+  const auto chain = [](const Array& x) {
+    Array y = x;
+    for (int i = 0; i < 20; ++i) y = y * 1.5f;
+    return sum(y);
+  };
+  const Array x = convert(full({1 << 16}, 1), float32);
+  grad(chain)(x);
+  memory::reset_peak();
+  const int64_t before = memory::statistics().current;
+  const Array g = grad(chain)(x);
+  EXPECT_LT(memory::statistics().peak - before, 4 * x.nbytes()) << "no step keeps more than two arrays";
+  EXPECT_FLOAT_EQ(g.to_vector<float>()[7], static_cast<float>(std::pow(1.5, 20)));
 }
 
 TEST(Grad, ErrorsSayWhatWasWanted) {

@@ -172,11 +172,21 @@ class Tape final : public Interpreter {
   void step_back(const Entry& entry, std::vector<Array>& cotangents) {
     const int64_t* operands = memory_.slots.data() + entry.first_slot;
     const int64_t* outputs = operands + entry.operand_count;
-    uint64_t live = 0, accumulate = 0;
+    uint64_t live = 0;
     for (size_t i = 0; i < entry.output_count; ++i) {
       if (outputs[i] >= 0 && cotangents[static_cast<size_t>(outputs[i])].defined()) live |= uint64_t{1} << i;
     }
     if (live == 0) return;
+    propagate(entry, cotangents, operands, outputs, live);
+    // No other equation has these outputs: their cotangents have done their work.
+    for (size_t i = 0; i < entry.output_count; ++i) {
+      if (live >> i & 1) cotangents[static_cast<size_t>(outputs[i])] = Array();
+    }
+  }
+
+  void propagate(const Entry& entry, std::vector<Array>& cotangents, const int64_t* operands, const int64_t* outputs,
+                 uint64_t live) {
+    uint64_t accumulate = 0;
     for (size_t i = 0; i < entry.operand_count; ++i) {
       if (operands[i] < 0 || !cotangents[static_cast<size_t>(operands[i])].defined()) continue;
       bool repeated = false;
