@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tests/ops/primitive_testing.hpp"
+#include "wengert/diff/grad.hpp"
 #include "wengert/diff/reverse.hpp"
 #include "wengert/ops/activation.hpp"
 #include "wengert/ops/elementwise.hpp"
@@ -229,6 +230,20 @@ const Point points[] = {
     {"softplus", [](const Array& x) { return softplus(x); }, -1000, {0, 0, 0, 0}},
     {"softplus", [](const Array& x) { return softplus(x); }, inf, {inf, 1, 0, 0}},
 };
+
+// The derivative of y x^(y-1) by y is 1/x at y = 0, where the factor is 0 itself.
+TEST(Power, MixedDerivativesAgreeWhereTheExponentIsZero) {
+  const auto z = [](const Array& x, const Array& y) { return power(x, y); };
+  const auto by_x = grad<0>(z);
+  const auto by_y = grad<1>(z);
+  for (double x : {0.25, 2.0, 1e-3, 1e30}) {
+    const Array a = array(x), b = array(0.0);
+    EXPECT_DOUBLE_EQ(grad<1>(by_x)(a, b).item<double>(), 1 / x);
+    EXPECT_DOUBLE_EQ(grad<0>(by_y)(a, b).item<double>(), 1 / x);
+    EXPECT_EQ(by_x(a, b).item<double>(), 0);
+  }
+  for (double x : {0.0, 5e-324, static_cast<double>(inf)}) EXPECT_EQ(by_x(array(x), array(0.0)).item<double>(), 0);
+}
 
 INSTANTIATE_TEST_SUITE_P(All, SpecialPoints, ::testing::ValuesIn(points));
 

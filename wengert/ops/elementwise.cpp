@@ -104,11 +104,12 @@ const Primitive pow_primitive{
     .traits = Trait::elementwise,
     .operands = {"a", "b"},
     .infer = same_numeric,
-    // dz = y x^(y-1) dx + z log(x) dy. Where a coefficient is 0 its factors are replaced as well: they may be infinite,
-    // and the derivatives of this formula would multiply them by 0.
+    // dz = y x^(y-1) dx + z log(x) dy. Where a coefficient is 0 times infinity, or would be in the derivatives of this
+    // formula, it is 0 and its factors are replaced as well. Elsewhere y x^(y-1) stays: at y = 0 its derivative by y is 1/x.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array &x = e.in(0), &y = e.in(1), &z = e.out();
-      const Array constant = y == 0, vanishing = logical_or(x <= 0, z == 0);
+      const Array constant = logical_and(y == 0, logical_not(isfinite(reciprocal(x))));
+      const Array vanishing = logical_or(x <= 0, z == 0);
       const Array to_x = where(constant, 0, y * power(x, where(constant, 1, y - 1)));
       const Array to_y = where(vanishing, 0, z * log(where(vanishing, 1, x)));
       return to_x * d[0] + to_y * d[1]; },
