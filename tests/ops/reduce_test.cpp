@@ -297,6 +297,15 @@ TEST(ReductionDerivatives, OfTiesAreShared) {
   EXPECT_EQ(g(wg::min), (std::vector<double>{6, 0, 0, 2, 2, 2}));
 }
 
+// As values, derivatives come from what is NaN where anything is; forward and reverse mode say the same.
+TEST(ReductionDerivatives, OfNanGoToNan) {
+  const auto f = [](const Array& x) { return wg::max(x); };
+  const Array x = wg::array({1.0, nan, 2.0, nan});
+  EXPECT_EQ(wg::grad(f)(x).to_vector<double>(), (std::vector<double>{0, 0.5, 0, 0.5}));
+  const auto [y, dy] = wg::jvp(f, std::tuple{x}, std::tuple{wg::array({1.0, 2.0, 3.0, 4.0})});
+  EXPECT_EQ(dy.item<double>(), 3);
+}
+
 TEST(ReductionDerivatives, OfAConstantRowsDeviationAreZero) {
   const Array x = wg::array({2.0, 2.0, 2.0});
   const Array g = gradients([](std::span<const Array> a) { return wg::std(a[0]); }, {&x, 1}, wg::array(1.0))[0];

@@ -134,9 +134,9 @@ Array spread(const RuleEquation& e, const Array& y) {
   return broadcast_to(reshape(y, kept_shape(shape, e.params.axes(axes_at))), shape);
 }
 
-/// dy = the mean of dx over the elements that equal y.
+/// dy = the mean of dx over the elements that equal y; where y is NaN, over those that are NaN.
 Results extremum_tangent(const RuleEquation& e, Tangents d) {
-  const Array ties = equal(e.in(), spread(e, e.out()));
+  const Array ties = logical_or(equal(e.in(), spread(e, e.out())), isnan(e.in()));
   const Array tied = reduced_alike(sum_primitive, e, convert(ties, e.out_type().dtype));
   return reduced_alike(sum_primitive, e, where(ties, d[0], 0)) / tied;
 }
