@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "wengert/trace/bind.hpp"
+#include "wengert/trace/call.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert {
@@ -341,6 +342,25 @@ TEST(MakeProgram, RecordsDerivatives) {
   expect_near(evaluate(*make_program(hessian(f))(x2), inputs)[0], hessian(f)(x2).to_vector<double>());
   const auto along = [&](const Array& x) { return jvp(f, x, dx2).second; };
   expect_near(evaluate(*make_program(along)(x2), inputs)[0], along(x2).to_vector<double>());
+}
+
+TEST(MakeProgram, RefusesWhatAnEquationCannotHold) {
+  const auto many = [](const Array& x) {
+    std::vector<Array> outputs;
+    for (int i = 0; i < 300; ++i) outputs.push_back(x * i);
+    return outputs;
+  };
+  const Params whole = call_params(make_program(many)(x2), "many");
+  const std::string text = error_of([&] { make_program([&](const Array& x) { return call(whole, std::vector{x}); })(x2); },
+                                    ErrorKind::value, "equation-size");
+  EXPECT_TRUE(text.starts_with("call: got 1 operands, 300 results: wanted at most 65535 and 255; split the program")) << text;
+}
+
+TEST(ParseProgram, RefusesProgramsNestedWithoutEnd) {
+  std::string text;
+  for (int i = 0; i < 200'000; ++i) text += "program() { a: f32[] = call() {program=";
+  const std::string error = error_of([&] { parse_program(text); }, ErrorKind::value, "program-parse");
+  EXPECT_TRUE(error.ends_with("wanted programs in programs at most 256 deep")) << error;
 }
 
 TEST(MakeProgram, HasNoValues) {

@@ -220,7 +220,7 @@ class Parser {
 
   ProgramPtr parse_block() {
     Scope scope;
-    ++depth_;
+    if (++depth_ > most_nested) fail("programs in programs at most " + std::to_string(most_nested) + " deep");
     expect("program");
     expect("(");
     for (bool first = true; !take(")"); first = false) {
@@ -307,6 +307,7 @@ class Parser {
   std::string_view text_;
   std::span<const Array> constants_;
   size_t at_ = 0;
+  static constexpr int most_nested = 256;   // the parser calls itself, and the stack ends somewhere
   int depth_ = 0;               // of programs in programs
   std::vector<size_t> lines_;   // of the outermost one's equations, and of its end
 };

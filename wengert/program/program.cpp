@@ -73,6 +73,12 @@ Atom ProgramBuilder::add_constant(const Array& value) {
 uint32_t ProgramBuilder::add(const Primitive& primitive, std::span<const Atom> operands, const Params& params,
                              std::span<const RuntimeParam> runtimes, std::span<const Type* const> results,
                              Location location) {
+  // An equation keeps these numbers in 16, 8 and 8 bits.
+  if (operands.size() > UINT16_MAX || results.size() > UINT8_MAX || runtimes.size() > UINT8_MAX) {
+    throw Error(ErrorKind::value, "equation-size",
+                std::string(primitive.name) + ": got " + std::to_string(operands.size()) + " operands, " +
+                    std::to_string(results.size()) + " results: wanted at most 65535 and 255; split the program" + called_at({}));
+  }
   Program& p = *program_;
   Equation e{};
   e.primitive = &primitive;
