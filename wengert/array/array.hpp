@@ -64,7 +64,8 @@ class Array {
     return *this;
   }
   Array& operator=(Array&& other) noexcept {
-    std::swap(node_, other.node_);
+    Array taken(std::move(other));   // what this was is let go of now, not when `other` ends
+    std::swap(node_, taken.node_);
     return *this;
   }
   ~Array() { release(); }
