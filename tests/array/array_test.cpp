@@ -20,5 +20,30 @@ TEST(Array, AssignedByMoveLetsGoOfWhatItWasAtOnce) {
   EXPECT_TRUE(a.defined());
 }
 
+TEST(Array, IsNotFilledWithNumbersThatItsDtypeCannotHold) {
+  try {
+    full({2}, 300, uint8);
+    ADD_FAILURE() << "nothing thrown";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::value);
+    EXPECT_EQ(e.id(), "number-range");
+    EXPECT_TRUE(std::string(e.what()).starts_with(
+        "full: shape [2], value 300, dtype uint8: wanted a number that uint8 can hold; called at array_test.cpp:"))
+        << e.what();
+  }
+  EXPECT_EQ(full({1}, 255, uint8).item<uint8_t>(), 255);
+  EXPECT_THROW(full({2}, -1, uint8), Error);
+  EXPECT_THROW(full({2}, int64_t{1} << 31, int32), Error);
+}
+
+TEST(Array, OfEvenStepsEndsWhereItShould) {
+  for (int64_t count : {2, 50, 99, 1000}) {
+    const std::vector<double> x = linspace(0.0, 1.0, count, float64).to_vector<double>();
+    EXPECT_EQ(x.front(), 0);
+    EXPECT_EQ(x.back(), 1) << count;   // not 49 times 1/49, which is less
+  }
+  EXPECT_EQ(linspace(3.0, 1.0, 1, float64).to_vector<double>(), std::vector<double>{3});
+}
+
 }  // namespace
 }  // namespace wengert

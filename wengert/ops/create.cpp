@@ -86,6 +86,11 @@ Array full(const Shape& shape, const Operand& value, Dtype dtype) {
     fail(ErrorKind::dtype, "dtype-unsupported", operation_name(copy_primitive),
          "shape " + to_string(shape) + ", dtype " + std::string(name(dtype)), "bool, uint8, int32, int64, float32 or float64");
   }
+  if (!value.fits(dtype)) {
+    fail(ErrorKind::value, "number-range", operation_name(copy_primitive),
+         "shape " + to_string(shape) + ", value " + std::to_string(value.to_array().item<int64_t>()) + ", dtype " +
+             std::string(name(dtype)), "a number that " + std::string(name(dtype)) + " can hold");
+  }
   const Array x = value.is_scalar() ? value.scalar(dtype) : convert(value, dtype);
   return bind(copy_primitive, broadcast_to(strengthen(x), shape));
 }
@@ -137,7 +142,8 @@ Array linspace(double start, double stop, int64_t count, Dtype dtype, std::sourc
   if (count < 0) fail(ErrorKind::value, "linspace-count", "linspace", "count " + std::to_string(count), "a count >= 0");
   const double step = count > 1 ? (stop - start) / static_cast<double>(count - 1) : 0;
   const Array index = iota({count}, 0, float64);
-  return convert(index * full({}, step, float64) + full({}, start, float64), dtype);
+  const Array inside = index * full({}, step, float64) + full({}, start, float64);
+  return convert(count > 1 ? wengert::where(index == count - 1, full({}, stop, float64), inside) : inside, dtype);
 }
 
 Array contiguous(const Operand& x) {
