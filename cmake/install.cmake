@@ -13,6 +13,9 @@ install(EXPORT wengert NAMESPACE wengert:: FILE wengert-targets.cmake DESTINATIO
 
 file(WRITE ${PROJECT_BINARY_DIR}/wengert-config.cmake [[
 include(CMakeFindDependencyMacro)
+if(POLICY CMP0167)  # Debian's Boost brings no package file of its own
+  cmake_policy(SET CMP0167 OLD)
+endif()
 find_dependency(Boost 1.75)  # PFR, in the public headers
 include(${CMAKE_CURRENT_LIST_DIR}/wengert-targets.cmake)
 ]])

@@ -1,8 +1,6 @@
 // A convolutional network learns Fashion-MNIST, and leaves a report.
 // Usage: cnn [epochs] [training images] [folder] [--resume]
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <thread>
 
 #include "wengert/data/dataset.hpp"
@@ -57,26 +55,25 @@ double examine(const Net& net, const wg::data::Dataset& test, wg::train::Report&
 }
 
 int main(int argc, char** argv) try {
-  const bool resume = argc > 1 && std::string(argv[argc - 1]) == "--resume";
-  if (resume) --argc;
-  const int epochs = argc > 1 ? std::atoi(argv[1]) : 8;
-  const std::string folder = argc > 3 ? argv[3] : "out/fashion-mnist", checkpoint = folder + "/checkpoint.npz";
-  std::filesystem::create_directories(folder);
+  const auto options = wg::train::parse_options(argc, argv, {.epochs = 8, .folder = "out/fashion-mnist"});
+  const std::string folder = options.folder, checkpoint = folder + "/checkpoint.npz";
   const wg::train::Interrupt interrupt;
   auto data = wg::data::fashion_mnist();
-  if (argc > 2) {
-    const auto part = data.train.slice(0, std::atol(argv[2]));
+  if (options.images > 0) {
+    const auto part = data.train.slice(0, options.images);
     data.train = wg::data::Dataset(part.x, part.y);
   }
+  wg::train::prepare_folder(options);
 
   const auto adam = wg::optim::adam(1e-3);
   Run run{.net = wg::nn::init(Net{}, wg::random::key(0)), .key = wg::random::key(1), .images = data.train.size()};
   run.moments = adam.init(run.net);
   wg::train::Saver saver(checkpoint);
-  if (resume) run = wg::io::load_checkpoint(checkpoint, run);
+  if (options.resume) run = wg::io::load_checkpoint(checkpoint, run);
   else saver.save(run);
   wg::train::write_metrics(folder + "/metrics.jsonl", run.log.epochs());
   std::printf("%s\n", wg::nn::summary(run.net).c_str());
+  std::fflush(stdout);
 
   // The logits come back beside the loss, so that the accuracy costs nothing more.
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y, const wg::Array& key) {
@@ -88,10 +85,10 @@ int main(int argc, char** argv) try {
   report.title = "A convolutional network on Fashion-MNIST";
   report.classes = wg::data::fashion_mnist_names();
   wg::train::Log& log = run.log;
-  while (log.epoch() <= epochs) {
+  while (log.epoch() <= options.epochs) {
     const int64_t epoch = log.epoch();
     const auto batches = data.train.shuffle(wg::random::fold_in(run.key, -epoch)).batches(128, true);
-    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(epochs), batches.size(), "images",
+    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(options.epochs), batches.size(), "images",
                                  log.batch(), log.examples());
     while (log.batch() < batches.size()) {
       const auto [x, y] = batches[log.batch()];
@@ -102,7 +99,7 @@ int main(int argc, char** argv) try {
       saver.save_when_due(run);
       if (interrupt.requested()) {
         saver.save(run);
-        std::printf("\nstopped; the same command with --resume goes on\n");
+        std::printf("\nstopped; %s goes on\n", options.resume_command().c_str());
         return wg::train::Interrupt::exit_code;
       }
     }
@@ -114,12 +111,14 @@ int main(int argc, char** argv) try {
 
   report.epochs = log.epochs();
   const double accuracy = report.confusion.empty() ? examine(run.net, data.test, report) : report.epochs.back().test_accuracy;
-  std::printf("test accuracy %.2f %%\n", 100 * accuracy);
+  char percent[16];
+  std::snprintf(percent, sizeof percent, "%.2f %%", 100 * accuracy);
+  std::printf("test accuracy %s\n", percent);
   report.facts = {{"network", "conv 32 3x3, pool, conv 64 3x3, pool, dropout, dense 128, dense 10"},
-                  {"training", "Adam 1e-3, batches of 128, " + std::to_string(epochs) + " epochs"},
+                  {"training", "Adam 1e-3, batches of 128, " + std::to_string(options.epochs) + " epochs"},
                   {"machine", std::to_string(std::thread::hardware_concurrency()) + " processors"},
                   {"time", std::to_string(static_cast<int>(log.seconds())) + " s"},
-                  {"test accuracy", std::to_string(100 * accuracy) + " %"}};
+                  {"test accuracy", percent}};
   wg::train::write_report(folder + "/report.html", report);
   std::printf("wrote %s/report.html\n", folder.c_str());
 } catch (const wg::Error& error) {

@@ -1,7 +1,5 @@
 // A dense network learns Fashion-MNIST. Usage: mlp [epochs] [training images] [folder] [--resume]
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 
 #include "wengert/data/dataset.hpp"
 #include "wengert/train/train.hpp"
@@ -33,22 +31,20 @@ double accuracy(const Net& net, const wg::data::Dataset& set) {
 }
 
 int main(int argc, char** argv) try {
-  const bool resume = argc > 1 && std::string(argv[argc - 1]) == "--resume";
-  if (resume) --argc;
-  const int epochs = argc > 1 ? std::atoi(argv[1]) : 6;
-  const std::string folder = argc > 3 ? argv[3] : "out/mlp", checkpoint = folder + "/checkpoint.npz";
-  std::filesystem::create_directories(folder);
+  const auto options = wg::train::parse_options(argc, argv, {.epochs = 6, .folder = "out/mlp"});
+  const std::string folder = options.folder, checkpoint = folder + "/checkpoint.npz";
   const wg::train::Interrupt interrupt;
   auto data = wg::data::fashion_mnist();
-  if (argc > 2) {
-    const auto part = data.train.slice(0, std::atol(argv[2]));
+  if (options.images > 0) {
+    const auto part = data.train.slice(0, options.images);
     data.train = wg::data::Dataset(part.x, part.y);
   }
+  wg::train::prepare_folder(options);
   const auto adam = wg::optim::adam(1e-3);
   Run run{.net = wg::nn::init(Net{}, wg::random::key(0)), .images = data.train.size()};
   run.moments = adam.init(run.net);
   wg::train::Saver saver(checkpoint);
-  if (resume) run = wg::io::load_checkpoint(checkpoint, run);
+  if (options.resume) run = wg::io::load_checkpoint(checkpoint, run);
   else saver.save(run);
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y) {
     const wg::Array logits = n(x);
@@ -56,7 +52,7 @@ int main(int argc, char** argv) try {
   };
 
   wg::train::Log& log = run.log;
-  while (log.epoch() <= epochs) {
+  while (log.epoch() <= options.epochs) {
     const auto batches = data.train.shuffle(log.epoch()).batches(128, true);
     wg::train::Progress progress("epoch " + std::to_string(log.epoch()), batches.size(), "images", log.batch(), log.examples());
     while (log.batch() < batches.size()) {
@@ -68,7 +64,7 @@ int main(int argc, char** argv) try {
       saver.save_when_due(run);
       if (interrupt.requested()) {
         saver.save(run);
-        std::printf("\nstopped; the same command with --resume goes on\n");
+        std::printf("\nstopped; %s goes on\n", options.resume_command().c_str());
         return wg::train::Interrupt::exit_code;
       }
     }

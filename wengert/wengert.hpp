@@ -1,4 +1,5 @@
-// Everything a user needs.
+// Arrays, derivatives, models and optimizers. Beside it: wengert/data/dataset.hpp, wengert/train/train.hpp, wengert/io/npz.hpp,
+// wengert/io/checkpoint.hpp.
 #pragma once
 
 #include "wengert/array/array.hpp"

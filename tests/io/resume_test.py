@@ -123,7 +123,7 @@ class ExamplesTest(ResumeTest):
         want = finish(start(example, epochs, images, whole))
         status, output = self.interrupt(start(example, epochs, images, stopped), stopped, signal.SIGINT)
         self.assertEqual(status, 130)
-        self.assertIn("stopped; the same command with --resume goes on", output)
+        self.assertRegex(output, r"stopped; \S+ .*--resume goes on")
         status, _ = self.interrupt(start(example, epochs, images, stopped, "--resume"), stopped, signal.SIGKILL)
         self.assertEqual(status, -signal.SIGKILL)
         got = finish(start(example, epochs, images, stopped, "--resume"))
@@ -148,8 +148,23 @@ class ExamplesTest(ResumeTest):
         process = start(BUILD / "examples" / "mlp", 2, 512, folder, "--resume")
         _, errors = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 1)
-        self.assertEqual(errors, f"mlp: load_checkpoint: {folder}/checkpoint.npz: images: was 256 and is 512: "
-                                 "wanted the value that was saved\n")
+        self.assertRegex(errors, rf"^mlp: load_checkpoint: {folder}/checkpoint.npz: images: was 256 and is 512: "
+                                 r"wanted the value that was saved.*; called at mlp.cpp:\d+\n$")
+
+    def test_wrong_arguments_harm_no_run(self):
+        folder = self.make("run")
+        finish(start(BUILD / "examples" / "mlp", 1, 256, folder))
+        before = state(folder)
+        for arguments in (["--help"], ["many"], ["0"], [1, 256, folder, "more"]):
+            process = start(BUILD / "examples" / "mlp", *arguments)
+            _, errors = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, 1)
+            self.assertIn("wanted [epochs] [images] [folder] [--resume]", errors)
+        self.assertEqual(state(folder), before)
+        output = finish(start(BUILD / "examples" / "mlp", 1, 128, folder))   # begins anew
+        self.assertIn("is kept as *.old", output)
+        (folder / "checkpoint.npz.old").rename(folder / "checkpoint.npz")
+        self.assertEqual(state(folder), before)
 
 
 if __name__ == "__main__":

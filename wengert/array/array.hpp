@@ -58,12 +58,13 @@ class Array {
   explicit Array(Node* node) : node_(node) {}
   Array(const Array& other) : node_(other.node_) { retain(); }
   Array(Array&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
-  Array& operator=(const Array& other) {
+  // Not for temporaries: x[0] = y would change nothing. x = x.at(0).set(y) does.
+  Array& operator=(const Array& other) & {
     Array copy(other);
     std::swap(node_, copy.node_);
     return *this;
   }
-  Array& operator=(Array&& other) noexcept {
+  Array& operator=(Array&& other) & noexcept {
     Array taken(std::move(other));   // what this was is let go of now, not when `other` ends
     std::swap(node_, taken.node_);
     return *this;
@@ -83,7 +84,8 @@ class Array {
   const Type& type() const { return *checked()->layout->type; }
   const Layout& layout() const { return *checked()->layout; }
 
-  /// The one element of an array of size 1. T must be the dtype's C++ type.
+  /// The one element of an array of size 1. T must be the dtype's C++ type. Under a transformation it is a constant:
+  /// no derivative goes through a number.
   /// Errors: shape (size is not 1), dtype (T differs), trace (no value while a program is recorded).
   template <Element T>
   T item(std::source_location where = std::source_location::current()) const {
@@ -234,7 +236,8 @@ void check_count(int64_t got, const Shape& shape, const std::source_location& wh
 }  // namespace detail
 
 /// An array of the C++ element type, from a number, nested braces, or values and a shape:
-/// array(1.5f), array({{1, 2}, {3, 4}}), array(values, {2, 3}). Throws Error(shape) when the braces are
+/// array(1.5f), array({{1, 2}, {3, 4}}), array(values, {2, 3}). array(0.5) is float64, and float32 * float64 is float64;
+/// a plain number takes the other operand's dtype. Throws Error(shape) when the braces are
 /// ragged or the count of values is not that of the shape.
 template <Element T>
 Array array(T value) { return detail::from_bytes(&value, Type::of(dtype_of<T>, {})); }

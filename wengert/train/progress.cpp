@@ -30,9 +30,11 @@ double Progress::rate() const { return static_cast<double>(units_ - first_units_
 void Progress::update(int64_t done, int64_t units, const std::string& text) {
   done_ = done;
   units_ = units;
-  if (!terminal_ || Clock::now() - drawn_ < std::chrono::milliseconds(100)) return;
+  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(30);
+  if (Clock::now() - drawn_ < pause) return;
   drawn_ = Clock::now();
   draw(text);
+  if (!terminal_) std::printf("\n");
 }
 
 void Progress::finish(const std::string& text) {
@@ -47,8 +49,9 @@ void Progress::draw(const std::string& text) const {
   bar.resize(static_cast<size_t>(width), '.');
   const int64_t steps = done_ - first_done_;
   const double left = steps > 0 ? seconds() / static_cast<double>(steps) * static_cast<double>(total_ - done_) : 0;
-  std::printf("%s%s [%s] %s  %.0f %s/s  %s left ", terminal_ ? "\r" : "", label_.c_str(), bar.c_str(), text.c_str(), rate(),
-              unit_.c_str(), time_text(left).c_str());
+  const std::string rest = done_ < total_ ? time_text(left) + " left" : "in " + time_text(seconds()) + "  ";
+  std::printf("%s%s [%s] %s  %.0f %s/s  %s ", terminal_ ? "\r" : "", label_.c_str(), bar.c_str(), text.c_str(), rate(),
+              unit_.c_str(), rest.c_str());
   std::fflush(stdout);
 }
 

@@ -1,0 +1,61 @@
+#include "wengert/train/options.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include "wengert/array/error.hpp"
+
+namespace wengert::train {
+namespace {
+
+[[noreturn]] void reject(const std::string& got) {
+  throw Error(ErrorKind::value, "command-line",
+              "command line: got '" + got + "': wanted [epochs] [images] [folder] [--resume], with at least one epoch");
+}
+
+int64_t parse_count(std::string_view text, int64_t least) {
+  int64_t count = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (fault != std::errc{} || end != text.data() + text.size() || count < least) reject(std::string(text));
+  return count;
+}
+
+}  // namespace
+
+std::string Options::resume_command() const { return resume ? command : command + " --resume"; }
+
+Options parse_options(int argc, const char* const* argv, Options options) {
+  for (int i = 0; i < argc; ++i) options.command += (i > 0 ? " " : "") + std::string(argv[i]);
+  int place = 0;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--resume") options.resume = true;
+    else if (word.substr(0, 1) == "-" || place > 2) reject(std::string(word));
+    else if (place == 0) options.epochs = parse_count(word, 1), ++place;
+    else if (place == 1) options.images = parse_count(word, 0), ++place;
+    else options.folder = word, ++place;
+  }
+  return options;
+}
+
+void prepare_folder(const Options& options) {
+  namespace fs = std::filesystem;
+  try {
+    fs::create_directories(options.folder);
+    if (options.resume || !fs::exists(options.folder + "/checkpoint.npz")) return;
+    for (const char* name : {"checkpoint.npz", "metrics.jsonl", "report.html"}) {
+      const fs::path file = fs::path(options.folder) / name;
+      if (fs::exists(file)) fs::rename(file, file.string() + ".old");
+    }
+  } catch (const fs::filesystem_error& fault) {
+    throw Error(ErrorKind::io, "run-folder",
+                "folder of the run: " + options.folder + ": " + fault.code().message() + ": wanted a folder to write to");
+  }
+  std::printf("An earlier run in %s is kept as *.old; --resume would go on with it.\n", options.folder.c_str());
+}
+
+}  // namespace wengert::train
