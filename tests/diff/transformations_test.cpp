@@ -356,6 +356,21 @@ TEST(MakeProgram, RefusesWhatAnEquationCannotHold) {
   EXPECT_TRUE(text.starts_with("call: got 1 operands, 300 results: wanted at most 65535 and 255; split the program")) << text;
 }
 
+TEST(Grad, RefusesMoreOperandsThanAMaskHolds) {
+  const auto product = [](const std::vector<Array>& x) { return x[0] * x[66]; };
+  const std::vector<Array> operands(70, x2);
+  const Params wide = call_params(make_program(product)(operands), "wide");
+  for (size_t active : {size_t{0}, size_t{66}}) {
+    const auto f = [&](const Array& v) {
+      std::vector<Array> in = operands;
+      in[active] = v;
+      return sum(call(wide, in)[0]);
+    };
+    error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-operands");
+    error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-operands");
+  }
+}
+
 TEST(ParseProgram, RefusesProgramsNestedWithoutEnd) {
   std::string text;
   for (int i = 0; i < 200'000; ++i) text += "program() { a: f32[] = call() {program=";

@@ -177,6 +177,7 @@ void use_training(Net net, const Optimizer& optimizer, const wg::Array& x, wg::D
   auto state = optimizer.init(net);
   for (int step = 0; step < 2; ++step) {
     auto [value, gradient] = wg::value_and_grad(loss)(net);
+    optimizer.update(net, state, gradient);   // into new memory, and then in place
     std::tie(net, state) = optimizer.update(std::move(net), std::move(state), gradient);
     wg::nn::count_correct(value.second, zeros(labels, {x.dim(0)}));
   }

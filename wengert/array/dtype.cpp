@@ -45,8 +45,14 @@ Dtype promote_strong(Dtype a, Dtype b) {
 
 }  // namespace
 
-std::string_view name(Dtype dtype) { return names[static_cast<int>(dtype)]; }
-std::string_view short_name(Dtype dtype) { return short_names[static_cast<int>(dtype)]; }
+std::string_view name(Dtype dtype) {
+  const auto i = static_cast<size_t>(dtype);
+  return i < std::size(names) ? names[i] : "no dtype";
+}
+std::string_view short_name(Dtype dtype) {
+  const auto i = static_cast<size_t>(dtype);
+  return i < std::size(short_names) ? short_names[i] : "no dtype";
+}
 
 Dtype dtype_from_name(std::string_view text) {
   for (size_t i = 0; i < std::size(names); ++i) {

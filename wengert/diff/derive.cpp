@@ -326,7 +326,8 @@ bool Derivation::matches(const Primitive& primitive, Inputs in, const Params& pa
 
 namespace {
 
-/// Bounded: past the limit it begins anew; whoever holds a derivation keeps it.
+/// One derivation for each equation, types and mask, as long as the process lives: tapes refer to them. About 10 KB each,
+/// so shapes that never repeat cost memory.
 class Table {
  public:
   std::shared_ptr<const Derivation> find_or_make(uint64_t hash, const Primitive& primitive, Inputs in,
@@ -360,6 +361,11 @@ struct ThreadCache {
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active) {
   static auto* table = new Table;
+  if (in.size() > 64) {   // masks have 64 bits
+    throw Error(ErrorKind::value, "derivative-operands",
+                std::string(primitive.name) + ": " + std::to_string(in.size()) +
+                    " operands under differentiation: wanted at most 64; split the call" + call_site());
+  }
   ThreadCache& cache = thread().derivations.get<ThreadCache>();
   uint64_t hash = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (active << 40);
   for (Node* x : in) hash = (hash ^ reinterpret_cast<uintptr_t>(x->layout->type)) * 0x9e3779b97f4a7c15u;

@@ -1,5 +1,7 @@
 #include "wengert/diff/forward.hpp"
 
+#include <algorithm>
+
 #include "wengert/diff/derive.hpp"
 #include "wengert/ops/elementwise.hpp"
 
@@ -24,7 +26,7 @@ class JvpInterpreter final : public Interpreter {
     for (size_t i = 0; i < in.size(); ++i) {
       const bool own = in[i]->tag == tag();
       primals.push_back(own ? in[i]->owner : in[i]);
-      if (own) active |= uint64_t{1} << i;
+      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);   // derivation() refuses more than 64
     }
     const CurrentInterpreter scope(parent());
     bind_into(primitive, primals, params, runtimes, out);

@@ -1,5 +1,7 @@
 #include "wengert/diff/reverse.hpp"
 
+#include <algorithm>
+
 #include "wengert/diff/derive.hpp"
 
 namespace wengert::diff {
@@ -91,7 +93,7 @@ class Tape final : public Interpreter {
     for (size_t i = 0; i < in.size(); ++i) {
       const bool own = in[i]->tag == tag();
       first[i] = own ? in[i]->owner : in[i];
-      if (own) active |= uint64_t{1} << i;
+      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);   // derivation() refuses more than 64
     }
     const CurrentInterpreter scope(parent());
     const Inputs primal_inputs(first, in.size());

@@ -72,7 +72,8 @@ const Primitive adam_leaf_primitive{
 namespace optim {
 namespace {
 
-Array rank0(double value) { return wengert::detail::scalar(value, float32, false); }
+/// Rates and their like are float64: the update of a leaf converts them to the dtype of that.
+Array rank0(double value) { return wengert::detail::scalar(value, float64, false); }
 
 /// Steps whose leaves have a gradient; the others stay as they are.
 bool is_updated(const Array& parameter, const Array& gradient) {
@@ -112,14 +113,14 @@ Schedule constant(double rate) { return Schedule(rate); }
 
 Schedule cosine(double rate, int64_t steps, double final) {
   return Schedule([=](const Array& step) {
-    const Array part = minimum(convert(step, float32) / static_cast<double>(std::max<int64_t>(steps, 1)), 1);
+    const Array part = minimum(convert(step, float64) / static_cast<double>(std::max<int64_t>(steps, 1)), 1);
     return final + (rate - final) * 0.5 * (1 + cos(part * std::numbers::pi));
   });
 }
 
 Schedule warm_up(int64_t steps, Schedule after) {
   return Schedule([=](const Array& step) {
-    const Array done = convert(step, float32) / static_cast<double>(std::max<int64_t>(steps, 1));
+    const Array done = convert(step, float64) / static_cast<double>(std::max<int64_t>(steps, 1));
     return where(less(step, steps), done * after(zeros({}, int64)), after(maximum(step - steps, 0)));
   });
 }
@@ -177,7 +178,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
 void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& m,
                        std::vector<Array>& v, const std::vector<Array>& g, const Array& step) const {
   const Array rate = rate_(step), beta1 = rank0(options_.beta1), beta2 = rank0(options_.beta2);
-  const Array count = convert(step + 1, float32);
+  const Array count = convert(step + 1, float64);
   const Array correction1 = 1 - power(beta1, count), correction2 = 1 - power(beta2, count);
   const Array epsilon = rank0(options_.epsilon), decay = rank0(options_.decay), none = rank0(0);
   want_leaves("adam", p.size(), g.size(), "gradient");

@@ -9,7 +9,7 @@
 
 namespace wengert::optim {
 
-/// A learning rate: a number, or a function of the step (int64, rank 0, from 0) to a float32 of rank 0.
+/// A learning rate: a number, or a function of the step (int64, rank 0, from 0) to a float64 of rank 0.
 class Schedule {
  public:
   Schedule(double rate) : rate_(rate) {}

@@ -1,6 +1,7 @@
 // Convolutions in float32 by oneDNN: images channels-last, weights in the layout that it likes best. Each call is cut
 // into parts of the batch, one for each thread.
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -276,6 +277,10 @@ class ConvolutionClaims final : public compile::Claims {
   bool wants(const Program& program, const Equation& e) const override {
     const auto direction = direction_of(e);
     if (!direction || program.type(e.results)->dtype != Dtype::float32) return false;
+    const ConvGeometry geometry(program.params(e));
+    for (const Axes* lengths : {&geometry.stride, &geometry.padding, &geometry.dilation, &geometry.image, &geometry.kernel}) {
+      if (std::any_of(lengths->begin(), lengths->end(), [](int64_t n) { return n > INT32_MAX; })) return false;   // int, in oneDNN
+    }
     for (Atom a : program.operands(e)) {
       if (program.type(a)->size == 0) return false;
     }
