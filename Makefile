@@ -42,6 +42,7 @@ sanitize-threads: build-thread-sanitizer.tested
 bench: build
 	cmake --build build --parallel $(JOBS) --target benchmarks
 	for benchmark in build/benchmarks/*_benchmark; do echo "== $$benchmark"; $$benchmark || exit; done
+	build/benchmarks/workloads eager 0.3
 	/usr/bin/python3 benchmarks/footprint.py build
 
 bench-peers: bench

@@ -78,8 +78,8 @@ TEST_F(PrebuiltKernels, DifferentiateSumsOfElementsWithoutACompiler) {
 }
 
 TEST_F(PrebuiltKernels, TrainASmallNetworkWithoutACompiler) {
-  const auto net = nn::init(nn::sequential(nn::Linear{6, 5}, relu, nn::Linear{5, 3}), random::key(0));
-  const Array x = random::normal(random::key(1), {16, 6}), y = array(std::vector<int32_t>(16, 1));
+  const auto net = nn::init(nn::sequential(nn::Linear{7, 9}, relu, nn::Linear{9, 4}), random::key(0));
+  const Array x = random::normal(random::key(1), {20, 7}), y = array(std::vector<int32_t>(20, 1));
   const auto loss = [&](const auto& n) { return nn::softmax_cross_entropy(n(x), y); };
   const auto adam = optim::adam(0.05);
   auto trained = net;

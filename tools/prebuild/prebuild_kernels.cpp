@@ -186,20 +186,22 @@ void use_training(Net net, const Optimizer& optimizer, const wg::Array& x, wg::D
 
 void use_networks() {
   using namespace wg::nn;
-  // Small enough for our own products.
-  use_training(sequential(Linear{12, 16}, wg::relu, Linear{16, 10}), wg::optim::adam(1e-3), zeros(wg::float32, {8, 12}));
-  use_training(sequential(Linear{6, 5}, wg::relu, Linear{5, 3}), wg::optim::adam(1e-3), zeros(wg::float32, {8, 6}));
+  // Lengths on either side of where schedules change: products of our own, short rows, sums that are cut into pieces.
+  for (int64_t batch : {1, 2, 8, 64, 512}) {
+    for (int64_t in : {2, 24}) {
+      for (int64_t out : {2, 16}) {
+        const auto net = sequential(Linear{in, 20}, wg::relu, Linear{20, out});
+        use_training(net, wg::optim::adam(1e-3), zeros(wg::float32, {batch, in}));
+        use_training(net, wg::optim::sgd(0.1), zeros(wg::float32, {batch, in}), wg::int64);
+      }
+    }
+  }
   const auto mlp = sequential(Flatten{}, Linear{784, 256}, wg::relu, Linear{256, 10});
   const wg::Array images = zeros(wg::float32, {128, 1, 28, 28});
   use_training(mlp, wg::optim::sgd(0.1), images);
   use_training(mlp, wg::optim::sgd(0.1, {.momentum = 0.9}), images);
   use_training(mlp, wg::optim::adam(1e-3), images);
   use_training(mlp, wg::optim::adamw(1e-3), images);
-  for (int64_t batch : {1, 16, 128}) {
-    for (wg::Dtype labels : {wg::int32, wg::int64}) {
-      use_training(sequential(Linear{6, 5}, wg::relu, Linear{5, 3}), wg::optim::sgd(0.1), zeros(wg::float32, {batch, 6}), labels);
-    }
-  }
   const auto cnn = sequential(Conv2d{.in = 1, .out = 32, .size = {3, 3}, .padding = {1, 1}}, wg::relu, MaxPool2d{},
                               Conv2d{.in = 32, .out = 64, .size = {3, 3}}, wg::relu, MaxPool2d{}, Flatten{},
                               Dropout{0.25}, Linear{64 * 6 * 6, 128}, wg::relu, Linear{128, 10});

@@ -452,8 +452,9 @@ std::vector<int64_t> integers_of(const Array& x) {
   }
 }
 
-/// Labels whose values are known must name a class. Inside a recorded program there are no values to look at, and
-/// kernels have no way yet to fail for a value: there pick() answers NaN, which nobody takes for a loss.
+/// Labels whose values are known must name a class. Inside a recorded program there are no values to look at, and indices
+/// that kernels check count from the end where they are negative, which no label means: there pick() answers NaN, which
+/// nobody takes for a loss.
 void check_labels(const char* operation, const Array& labels, int64_t classes) {
   if (labels.node()->tag != 0 || labels.size() == 0 || classes <= 0) return;
   const std::vector<int64_t> values = integers_of(labels);
