@@ -73,25 +73,23 @@ static inline float wg_exp_f32(float x) {
 std::string kernel_text(int buffers, bool rows, const std::string& row) {
   std::string parameters, arguments;
   for (int b = 0; b < buffers; ++b) {
-    const std::string number = std::to_string(b),
-                      type = b + 1 < buffers ? "const float*" : "float*";
+    const std::string number = std::to_string(b), type = b + 1 < buffers ? "const float*" : "float*";
     parameters += type + " restrict p" + number + ", ";
     arguments += "(" + type + ")given->buffers[" + number + "]" + (rows ? " + i * n" : "") + ", ";
   }
   const std::string call = "wg_row(" + arguments + "t, n, begin, end);\n";
   return declarations + "static inline void wg_row(" + parameters +
-         "float* restrict t, int64_t n, int64_t begin, int64_t end) {\n  (void)t; (void)n; "
-         "(void)begin; (void)end;\n" +
-         row +
-         "}\nstatic int32_t wg_loop(const wg_context* context, const void* arguments, int64_t "
-         "begin, int64_t end) {\n"
-         "  const wg_arguments* given = (const wg_arguments*)arguments;\n"
-         "  if (*context->interrupt) return 1;\n  const int64_t n = given->sizes[2];\n"
-         "  float* t = " +
-         (rows ? "(float*)context->scratch(context, n * 4);\n  if (!t) return 2;\n"
-               : std::string("0;\n")) +
-         (rows ? "  for (int64_t i = begin; i < end; ++i) " : std::string("  ")) + call +
-         R"(  return 0;
+      "float* restrict t, int64_t n, int64_t begin, int64_t end) {\n  (void)t; (void)n; "
+      "(void)begin; (void)end;\n" +
+      row +
+      "}\nstatic int32_t wg_loop(const wg_context* context, const void* arguments, int64_t "
+      "begin, int64_t end) {\n"
+      "  const wg_arguments* given = (const wg_arguments*)arguments;\n"
+      "  if (*context->interrupt) return 1;\n  const int64_t n = given->sizes[2];\n"
+      "  float* t = " +
+      (rows ? "(float*)context->scratch(context, n * 4);\n  if (!t) return 2;\n" : std::string("0;\n")) +
+      (rows ? "  for (int64_t i = begin; i < end; ++i) " : std::string("  ")) + call +
+      R"(  return 0;
 }
 int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {
   const wg_arguments arguments = {buffers, sizes, scalars};
@@ -104,56 +102,49 @@ int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t
 /// `result` = the combination of `body` over the row, in 16 lanes that are added up as a tree.
 std::string reduction(const std::string& result, const std::string& first, const std::string& body,
                       const std::string& combine) {
-  const std::string step =
-      "{ const float x = " + body + "; const float y = a[l]; a[l] = " + combine + "; }\n";
-  return "  float " + result +
-         ";\n  {\n  float a[16];\n  for (int64_t l = 0; l < 16; ++l) a[l] = " + first +
-         ";\n  int64_t j = 0;\n  for (; j + 16 <= n; j += 16) {\n    for (int64_t l = 0; l < 16; "
-         "++l) " +
-         step + "  }\n  for (int64_t l = 0; j + l < n; ++l) " + step +
-         "  for (int64_t w = 8; w > 0; w /= 2) {\n    for (int64_t l = 0; l < w; ++l) { const "
-         "float x = a[l + w], y = a[l]; "
-         "a[l] = " +
-         combine + "; }\n  }\n  " + result + " = a[0];\n  }\n";
+  const std::string step = "{ const float x = " + body + "; const float y = a[l]; a[l] = " + combine + "; }\n";
+  return "  float " + result + ";\n  {\n  float a[16];\n  for (int64_t l = 0; l < 16; ++l) a[l] = " + first +
+      ";\n  int64_t j = 0;\n  for (; j + 16 <= n; j += 16) {\n    for (int64_t l = 0; l < 16; "
+      "++l) " +
+      step + "  }\n  for (int64_t l = 0; j + l < n; ++l) " + step +
+      "  for (int64_t w = 8; w > 0; w /= 2) {\n    for (int64_t l = 0; l < w; ++l) { const "
+      "float x = a[l + w], y = a[l]; "
+      "a[l] = " +
+      combine + "; }\n  }\n  " + result + " = a[0];\n  }\n";
 }
 
 enum Kernel { add, exponential, softmax, layer_norm, kernels };
 constexpr std::array<const char*, kernels> names = {"add", "exp", "softmax", "layer_norm"};
 
 std::string text_of(int kernel) {
-  const std::string along = "  for (int64_t j = begin; j < end; ++j) ",
-                    row = "  for (int64_t j = 0; j < n; ++j) ";
+  const std::string along = "  for (int64_t j = begin; j < end; ++j) ", row = "  for (int64_t j = 0; j < n; ++j) ";
   switch (kernel) {
     case add: return kernel_text(3, false, along + "p2[j] = p0[j] + p1[j];\n");
     case exponential: return kernel_text(2, false, along + "p1[j] = wg_exp_f32(p0[j]);\n");
     case softmax:
-      return kernel_text(
-          2, true,
-          reduction("m", "-__builtin_inff()", "p0[j + l]", "wg_max_f32(y, x)") +
-              reduction("s", "0", "(t[j + l] = wg_exp_f32(p0[j + l] - m))", "y + x") + row +
-              "p1[j] = t[j] * (1.0f / s);\n");
+      return kernel_text(2, true,
+                         reduction("m", "-__builtin_inff()", "p0[j + l]", "wg_max_f32(y, x)") +
+                             reduction("s", "0", "(t[j + l] = wg_exp_f32(p0[j + l] - m))", "y + x") + row +
+                             "p1[j] = t[j] * (1.0f / s);\n");
     default:
       return kernel_text(2, true,
-                         reduction("s", "0", "p0[j + l]", "y + x") +
-                             "  const float m = s / (float)n;\n" +
+                         reduction("s", "0", "p0[j + l]", "y + x") + "  const float m = s / (float)n;\n" +
                              reduction("v", "0", "(p0[j + l] - m) * (p0[j + l] - m)", "y + x") +
-                             "  const float r = 1.0f / __builtin_sqrtf(v / (float)n + 1e-5f);\n" +
-                             row + "p1[j] = (p0[j] - m) * r;\n");
+                             "  const float r = 1.0f / __builtin_sqrtf(v / (float)n + 1e-5f);\n" + row +
+                             "p1[j] = (p0[j] - m) * r;\n");
   }
 }
 
 /// The kernel's text as nobody has compiled it before.
 std::string new_text_of(int kernel) {
   static int64_t number = 0;
-  return "/* " + std::to_string(::getpid()) + " " + std::to_string(number++) + " */\n" +
-         text_of(kernel);
+  return "/* " + std::to_string(::getpid()) + " " + std::to_string(number++) + " */\n" + text_of(kernel);
 }
 
 /// Kernels of the benchmarks stay out of the user's cache.
 struct ScratchCache {
   ScratchCache() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "wengert-benchmark-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "wengert-benchmark-XXXXXX").string();
     folder = ::mkdtemp(pattern.data());
     ::setenv("WENGERT_CACHE", folder.c_str(), 1);
   }
@@ -192,8 +183,7 @@ void report(benchmark::State& state, double seconds) {
 void first(benchmark::State& state, CompilerChoice choice) {
   state.SetLabel(names[state.range(0)]);
   seconds_in_child(new_text_of(add), choice);  // fills the page cache
-  for (auto _ : state)
-    report(state, seconds_in_child(new_text_of(static_cast<int>(state.range(0))), choice));
+  for (auto _ : state) report(state, seconds_in_child(new_text_of(static_cast<int>(state.range(0))), choice));
 }
 
 void disk(benchmark::State& state, CompilerChoice choice) {
@@ -239,15 +229,12 @@ void memory(benchmark::State& state) {
 /// Rows of 1,000 floats that stay in the second cache.
 void run(benchmark::State& state, CompilerChoice choice) {
   constexpr int64_t rows = 16, columns = 1000;
-  static std::vector<float> x(rows * columns), y(rows * columns), z(rows * columns),
-      scratch(columns + 16);
-  for (std::size_t i = 0; i < x.size(); ++i)
-    x[i] = y[i] = static_cast<float>(i % 101) * 0.1f - 5.0f;
+  static std::vector<float> x(rows * columns), y(rows * columns), z(rows * columns), scratch(columns + 16);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = y[i] = static_cast<float>(i % 101) * 0.1f - 5.0f;
   const int kernel = static_cast<int>(state.range(0));
   state.SetLabel(names[kernel]);
   set_compiler(choice);
-  const wg_kernel function =
-      find_kernel("/* " + std::to_string(static_cast<int>(choice)) + " */" + text_of(kernel));
+  const wg_kernel function = find_kernel("/* " + std::to_string(static_cast<int>(choice)) + " */" + text_of(kernel));
   if (function == nullptr) return state.SkipWithError("no compiler");
 
   const int32_t interrupt = 0;

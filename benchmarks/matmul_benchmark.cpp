@@ -82,10 +82,12 @@ void square(int64_t n, bool a_transposed, bool b_transposed) {
   check(wg::matmul(a, b), wg::array(c, {n, n}), 1e-3, "matmul");
   check(by_kernels(a, b), wg::array(c, {n, n}), 1e-3, "our kernels");
   const Array a64 = a.astype(wg::float64), b64 = b.astype(wg::float64);
-  const auto t = best_times({direct, [&] { wg::matmul(a, b); }, [&] { by_kernels(a, b); }, [&] { wg::matmul(a64, b64); }});
+  const auto t =
+      best_times({direct, [&] { wg::matmul(a, b); }, [&] { by_kernels(a, b); }, [&] { wg::matmul(a64, b64); }});
   const double work = 2.0 * static_cast<double>(n * n * n) / 1e9;
-  std::printf("%5lld %c%c %10.1f %10.1f %6.2f %10.1f %6.2f %10.1f\n", static_cast<long long>(n), a_transposed ? 't' : 'n',
-              b_transposed ? 't' : 'n', work / t[0], work / t[1], t[0] / t[1], work / t[2], t[0] / t[2], work / t[3]);
+  std::printf("%5lld %c%c %10.1f %10.1f %6.2f %10.1f %6.2f %10.1f\n", static_cast<long long>(n),
+              a_transposed ? 't' : 'n', b_transposed ? 't' : 'n', work / t[0], work / t[1], t[0] / t[1], work / t[2],
+              t[0] / t[2], work / t[3]);
   std::fflush(stdout);
 }
 
@@ -96,15 +98,18 @@ float read_all(const float* values, int64_t count) {
     float sums[64];
   } job{values, {}};
   const int64_t piece = count / 16;
-  wg::cpu::context()->parallel_for(wg::cpu::context(), [](const wg_context*, const void* given, int64_t begin, int64_t end) {
-    auto* job = static_cast<Job*>(const_cast<void*>(given));
-    float lanes[64] = {};
-    for (int64_t i = begin; i + 64 <= end; i += 64) {
-      for (int l = 0; l < 64; ++l) lanes[l] += job->values[i + l];
-    }
-    for (float lane : lanes) job->sums[begin / ((end - begin) + 1) % 64] += lane;
-    return 0;
-  }, &job, count, piece);
+  wg::cpu::context()->parallel_for(
+      wg::cpu::context(),
+      [](const wg_context*, const void* given, int64_t begin, int64_t end) {
+        auto* job = static_cast<Job*>(const_cast<void*>(given));
+        float lanes[64] = {};
+        for (int64_t i = begin; i + 64 <= end; i += 64) {
+          for (int l = 0; l < 64; ++l) lanes[l] += job->values[i + l];
+        }
+        for (float lane : lanes) job->sums[begin / ((end - begin) + 1) % 64] += lane;
+        return 0;
+      },
+      &job, count, piece);
   float sum = 0;
   for (float s : job.sums) sum += s;
   return sum;
@@ -116,12 +121,13 @@ void vector_product(int64_t n, bool transposed) {
   const float* values = a0.span<float>().data();
   check(wg::matmul(a, x), by_kernels(a, x), 1e-3, "matrix times vector");
   volatile float sink = 0;
-  const auto t = best_times({[&] { sink = read_all(values, n * n); }, [&] { wg::matmul(a, x); }, [&] { by_kernels(a, x); },
-                             [&] { wg::matmul(x, a); }});
+  const auto t = best_times({[&] { sink = read_all(values, n * n); }, [&] { wg::matmul(a, x); },
+                             [&] { by_kernels(a, x); }, [&] { wg::matmul(x, a); }});
   (void)sink;
   const double bytes = static_cast<double>(n * n) * 4 / 1e9;
-  std::printf("%5lld %s %10.1f %10.1f %6.2f %10.1f %6.2f %10.1f %6.2f\n", static_cast<long long>(n), transposed ? "t" : "n",
-              bytes / t[0], bytes / t[1], t[0] / t[1], bytes / t[2], t[0] / t[2], bytes / t[3], t[0] / t[3]);
+  std::printf("%5lld %s %10.1f %10.1f %6.2f %10.1f %6.2f %10.1f %6.2f\n", static_cast<long long>(n),
+              transposed ? "t" : "n", bytes / t[0], bytes / t[1], t[0] / t[1], bytes / t[2], t[0] / t[2], bytes / t[3],
+              t[0] / t[3]);
   std::fflush(stdout);
 }
 
@@ -134,15 +140,17 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "no oneDNN on this machine\n");
     return 1;
   }
-  std::printf("matrix times matrix, GFLOP/s; ratios to oneDNN called directly\n"
-              "    n       oneDNN    wengert  ratio    kernels  ratio    float64\n");
+  std::printf(
+      "matrix times matrix, GFLOP/s; ratios to oneDNN called directly\n"
+      "    n       oneDNN    wengert  ratio    kernels  ratio    float64\n");
   for (int64_t n : {4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048}) square(n, false, false);
   for (int64_t n : {32, 256, 1024}) {
     square(n, false, true);
     square(n, true, false);
   }
-  std::printf("matrix times vector and vector times matrix, GB/s; ratios to reading the matrix\n"
-              "    n         read        A x  ratio    kernels  ratio        x A  ratio\n");
+  std::printf(
+      "matrix times vector and vector times matrix, GB/s; ratios to reading the matrix\n"
+      "    n         read        A x  ratio    kernels  ratio        x A  ratio\n");
   for (int64_t n : {256, 1024, 4096}) {
     vector_product(n, false);
     vector_product(n, true);

@@ -66,12 +66,7 @@ void write_all(benchmark::State& state, bool fresh) {
   }
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK_CAPTURE(write_all, fresh, true)
-    ->ArgName("bytes")
-    ->Arg(256 << 10)
-    ->Arg(1 << 20)
-    ->Arg(5 << 20)
-    ->Arg(64 << 20);
+BENCHMARK_CAPTURE(write_all, fresh, true)->ArgName("bytes")->Arg(256 << 10)->Arg(1 << 20)->Arg(5 << 20)->Arg(64 << 20);
 BENCHMARK_CAPTURE(write_all, pooled, false)
     ->ArgName("bytes")
     ->Arg(256 << 10)

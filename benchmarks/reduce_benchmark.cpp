@@ -38,8 +38,10 @@ struct Triad {
   const float *b, *c;
 };
 
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-void triad(float* a, const float* b, const float* c, int64_t n) {
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3"))) void triad(float* a,
+                                                                                                         const float* b,
+                                                                                                         const float* c,
+                                                                                                         int64_t n) {
   for (int64_t i = 0; i < n; ++i) a[i] = b[i] + 3.f * c[i];
 }
 
@@ -53,7 +55,7 @@ void run_triad(benchmark::State& state) {
   wg::cpu::set_threads(static_cast<int>(state.range(0)));
   const Array b = data() * 2, c = data() * 3;
   for (auto _ : state) {
-    const Array a = wg::detail::make_array(&data().layout());   // from the pool, as the operations' outputs are
+    const Array a = wg::detail::make_array(&data().layout());  // from the pool, as the operations' outputs are
     const Triad t{reinterpret_cast<float*>(a.node()->data), reinterpret_cast<const float*>(b.node()->data),
                   reinterpret_cast<const float*>(c.node()->data)};
     const wg_context* context = wg::cpu::context();
@@ -73,13 +75,29 @@ void run(benchmark::State& state, const std::function<Array(const Array&)>& f, i
 }
 
 void add(const char* name, const std::function<Array(const Array&)>& f, int64_t arrays) {
-  benchmark::RegisterBenchmark(name, run, f, arrays)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)
-      ->Repetitions(9)->MinTime(0.05)->ReportAggregatesOnly()->ComputeStatistics("min", smallest)->ComputeStatistics("max", largest);
+  benchmark::RegisterBenchmark(name, run, f, arrays)
+      ->Arg(1)
+      ->Arg(2)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond)
+      ->Repetitions(9)
+      ->MinTime(0.05)
+      ->ReportAggregatesOnly()
+      ->ComputeStatistics("min", smallest)
+      ->ComputeStatistics("max", largest);
 }
 
 const bool registered = [] {
-  benchmark::RegisterBenchmark("triad", run_triad)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)
-      ->Repetitions(9)->MinTime(0.05)->ReportAggregatesOnly()->ComputeStatistics("min", smallest)->ComputeStatistics("max", largest);
+  benchmark::RegisterBenchmark("triad", run_triad)
+      ->Arg(1)
+      ->Arg(2)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond)
+      ->Repetitions(9)
+      ->MinTime(0.05)
+      ->ReportAggregatesOnly()
+      ->ComputeStatistics("min", smallest)
+      ->ComputeStatistics("max", largest);
   add("sum", [](const Array& x) { return wg::sum(x); }, 1);
   add("sum_rows", [](const Array& x) { return wg::sum(x, {1}); }, 1);
   add("sum_columns", [](const Array& x) { return wg::sum(x, {0}); }, 1);

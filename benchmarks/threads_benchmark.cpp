@@ -18,9 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using wengert::cpu::context;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 int32_t do_nothing(const wg_context*, const void*, int64_t, int64_t) { return wg_ok; }
 
@@ -99,9 +97,7 @@ void growing(benchmark::State& state) {
   wengert::cpu::set_threads(static_cast<int>(state.range(0)));
   std::vector<float> values(static_cast<size_t>(size), 1.0f);
   float* data = values.data();
-  for (auto _ : state) {
-    context()->parallel_for(context(), compute, &data, size, std::min<int64_t>(size / 2, 4096));
-  }
+  for (auto _ : state) { context()->parallel_for(context(), compute, &data, size, std::min<int64_t>(size / 2, 4096)); }
 }
 BENCHMARK(growing)
     ->ArgNames({"threads", "size"})

@@ -95,14 +95,17 @@ double triad_seconds(int threads, int64_t count, double budget) {
       float *a, *b, *c;
       size_t piece;
     } job{a.data(), b.data(), c.data(), piece};
-    wg::cpu::context()->parallel_for(wg::cpu::context(), [](const wg_context*, const void* given, int64_t begin, int64_t end) {
-      const Job& j = *static_cast<const Job*>(given);
-      for (int64_t i = begin; i < end; ++i) {
-        const size_t at = static_cast<size_t>(i) * j.piece;
-        triad(j.a + at, j.b + at, j.c + at, 0.5f, j.piece);
-      }
-      return 0;
-    }, &job, threads, 1);
+    wg::cpu::context()->parallel_for(
+        wg::cpu::context(),
+        [](const wg_context*, const void* given, int64_t begin, int64_t end) {
+          const Job& j = *static_cast<const Job*>(given);
+          for (int64_t i = begin; i < end; ++i) {
+            const size_t at = static_cast<size_t>(i) * j.piece;
+            triad(j.a + at, j.b + at, j.c + at, 0.5f, j.piece);
+          }
+          return 0;
+        },
+        &job, threads, 1);
   };
   return best_seconds(run, budget);
 }
@@ -113,11 +116,13 @@ void operations(int threads, const std::string& folder, double budget) {
   const std::vector<float> values = random_values(n * n, 3), others = random_values(n * n, 4);
   write(folder + "/x.bin", values.data(), values.size() * sizeof(float));
   write(folder + "/y.bin", others.data(), others.size() * sizeof(float));
-  const wg::Array x = wg::array(values, {n, n}), y = wg::array(others, {n, n}), v = wg::array(std::vector<float>(others.begin(), others.begin() + n));
+  const wg::Array x = wg::array(values, {n, n}), y = wg::array(others, {n, n}),
+                  v = wg::array(std::vector<float>(others.begin(), others.begin() + n));
   report("triad", triad_seconds(threads, n * n, budget));
   const auto measure = [&](const char* name, const std::function<wg::Array()>& f) {
     wg::Array result = f();
-    write(folder + "/" + name + ".ours.bin", result.rank() == 2 ? wg::slice(result, {0, 0}, {16, result.dim(1)}) : result);
+    write(folder + "/" + name + ".ours.bin",
+          result.rank() == 2 ? wg::slice(result, {0, 0}, {16, result.dim(1)}) : result);
     result = wg::Array();
     report(name, best_seconds([&] { f(); }, budget));
   };
@@ -140,7 +145,8 @@ void train(Net net, const wg::Shape& image, const std::string& folder, double bu
   const double before = status("VmRSS:");
   net = wg::nn::init(std::move(net), wg::random::key(0));
   int number = 0;
-  for (const wg::Array& parameter : wg::tree::flatten(net)) write(folder + "/" + std::to_string(number++) + ".bin", parameter);
+  for (const wg::Array& parameter : wg::tree::flatten(net))
+    write(folder + "/" + std::to_string(number++) + ".bin", parameter);
   wg::Shape shape{128};
   for (int d = 0; d < image.rank(); ++d) shape.push_back(image[d]);
   const std::vector<float> pixels = random_values(shape.size(), 5);
@@ -172,11 +178,12 @@ void train(const std::string& name, int threads, const std::string& folder, doub
   using namespace wg::nn;
   wg::cpu::set_threads(threads);
   if (name == "mlp") {
-    return train(sequential(Linear{784, 256}, wg::relu, Linear{256, 128}, wg::relu, Linear{128, 10}), {784}, folder, budget);
+    return train(sequential(Linear{784, 256}, wg::relu, Linear{256, 128}, wg::relu, Linear{128, 10}), {784}, folder,
+                 budget);
   }
   train(sequential(Conv2d{.in = 1, .out = 32, .size = {3, 3}, .padding = {1, 1}}, wg::relu, MaxPool2d{},
-                   Conv2d{.in = 32, .out = 64, .size = {3, 3}}, wg::relu, MaxPool2d{}, Flatten{}, Linear{64 * 6 * 6, 128},
-                   wg::relu, Linear{128, 10}),
+                   Conv2d{.in = 32, .out = 64, .size = {3, 3}}, wg::relu, MaxPool2d{}, Flatten{},
+                   Linear{64 * 6 * 6, 128}, wg::relu, Linear{128, 10}),
         {1, 28, 28}, folder, budget);
 }
 

@@ -31,7 +31,7 @@ struct Run {
   wg::optim::AdamState<Net> moments = {};
   wg::Array key;
   wg::train::Log log = {};
-  int64_t images;   // a static value: a checkpoint of another training set is refused
+  int64_t images;  // a static value: a checkpoint of another training set is refused
 };
 
 /// Fills the parts of the report that show how the net does on the test images; returns its accuracy.
@@ -47,7 +47,8 @@ double examine(const Net& net, const wg::data::Dataset& test, wg::train::Report&
       ++report.confusion[static_cast<size_t>(wanted[i])][static_cast<size_t>(predicted[i])];
       right += wanted[i] == predicted[i];
       if (wanted[i] == predicted[i] || report.mistakes.size() >= 40) continue;
-      const std::vector<float> image(pixels.begin() + static_cast<long>(i) * 784, pixels.begin() + static_cast<long>(i + 1) * 784);
+      const std::vector<float> image(pixels.begin() + static_cast<long>(i) * 784,
+                                     pixels.begin() + static_cast<long>(i + 1) * 784);
       report.mistakes.push_back({wg::array(image, {28, 28}), wanted[i], predicted[i]});
     }
   }
@@ -88,11 +89,12 @@ int main(int argc, char** argv) try {
   while (log.epoch() <= options.epochs) {
     const int64_t epoch = log.epoch();
     const auto batches = data.train.shuffle(wg::random::fold_in(run.key, -epoch)).batches(128, true);
-    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(options.epochs), batches.size(), "images",
-                                 log.batch(), log.examples());
+    wg::train::Progress progress("epoch " + std::to_string(epoch) + "/" + std::to_string(options.epochs),
+                                 batches.size(), "images", log.batch(), log.examples());
     while (log.batch() < batches.size()) {
       const auto [x, y] = batches[log.batch()];
-      const auto [value, gradient] = wg::value_and_grad(loss)(run.net, x, y, wg::random::fold_in(run.key, epoch * 1000 + log.batch()));
+      const auto [value, gradient] =
+          wg::value_and_grad(loss)(run.net, x, y, wg::random::fold_in(run.key, epoch * 1000 + log.batch()));
       std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
       log.add(static_cast<double>(value.first.item<float>()), 128, wg::nn::count_correct(value.second, y));
       progress.update(log.batch(), log.examples(), log.text());
@@ -110,7 +112,8 @@ int main(int argc, char** argv) try {
   }
 
   report.epochs = log.epochs();
-  const double accuracy = report.confusion.empty() ? examine(run.net, data.test, report) : report.epochs.back().test_accuracy;
+  const double accuracy =
+      report.confusion.empty() ? examine(run.net, data.test, report) : report.epochs.back().test_accuracy;
   char percent[16];
   std::snprintf(percent, sizeof percent, "%.2f %%", 100 * accuracy);
   std::printf("test accuracy %s\n", percent);

@@ -9,18 +9,18 @@ namespace wg = wengert;
 using wg::Array;
 
 constexpr int64_t points = 100, features = 3;
-constexpr double rate = 0.1;   // how far a step goes against the gradient
+constexpr double rate = 0.1;  // how far a step goes against the gradient
 
 // Models are plain structs of arrays.
 struct Layer {
-  Array weight;   // [features, 1]
-  Array bias;     // [1]
+  Array weight;  // [features, 1]
+  Array bias;    // [1]
 };
 
 // One step by hand, as in a textbook. Forward: y' = x w + b, and the loss L = 1/n sum (y' - y)².
 // Backward, by the chain rule: dL/dy' = 2/n (y' - y), dL/dw = xᵀ dL/dy', dL/db = sum of dL/dy'.
 double step_by_hand(Layer& layer, const Array& x, const Array& y) {
-  const Array difference = wg::matmul(x, layer.weight) + layer.bias - y;   // [points, 1]
+  const Array difference = wg::matmul(x, layer.weight) + layer.bias - y;  // [points, 1]
   const Array loss = wg::mean(difference * difference);
 
   const Array d_output = difference * (2.0 / points);

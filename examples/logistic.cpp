@@ -11,13 +11,11 @@ constexpr int64_t points = 200;
 
 // The log-odds that a point belongs to class 1 are linear in its two features.
 struct Model {
-  Array weight;   // [2]
-  Array bias;     // []
+  Array weight;  // [2]
+  Array bias;    // []
 };
 
-Array log_odds(const Model& model, const Array& x) {
-  return wg::matmul(x, model.weight) + model.bias;
-}
+Array log_odds(const Model& model, const Array& x) { return wg::matmul(x, model.weight) + model.bias; }
 
 // Minus the logarithm of the probability that the model gives to the observed class of a point, on
 // average over the points. With z the log-odds, p(1) = sigmoid(z) and p(0) = sigmoid(-z), and so
@@ -45,9 +43,7 @@ int main() {
   // Gradient descent: walk against the gradient. A gradient is a tree like the model, and tree::map
   // applies a function to all of their arrays.
   Model model{wg::zeros({2}), wg::zeros({})};
-  const auto downhill = [](const Array& parameter, const Array& gradient) {
-    return parameter - 2.0 * gradient;
-  };
+  const auto downhill = [](const Array& parameter, const Array& gradient) { return parameter - 2.0 * gradient; };
   std::printf("step    loss  accuracy\n");
   for (int step = 0; step <= 200; ++step) {
     const auto [value, gradient] = wg::value_and_grad(loss)(model, x, y);
@@ -65,6 +61,5 @@ int main() {
 
   const Array unseen = wg::array({{1.f, 0.f}, {0.f, 0.5f}, {-1.f, 0.f}});
   const std::vector<float> p = wg::sigmoid(log_odds(model, unseen)).to_vector<float>();
-  std::printf("probability of class 1 at (1, 0): %.3f, at (0, 0.5): %.3f, at (-1, 0): %.3f\n", p[0],
-              p[1], p[2]);
+  std::printf("probability of class 1 at (1, 0): %.3f, at (0, 0.5): %.3f, at (-1, 0): %.3f\n", p[0], p[1], p[2]);
 }

@@ -54,7 +54,8 @@ int main(int argc, char** argv) try {
   wg::train::Log& log = run.log;
   while (log.epoch() <= options.epochs) {
     const auto batches = data.train.shuffle(log.epoch()).batches(128, true);
-    wg::train::Progress progress("epoch " + std::to_string(log.epoch()), batches.size(), "images", log.batch(), log.examples());
+    wg::train::Progress progress("epoch " + std::to_string(log.epoch()), batches.size(), "images", log.batch(),
+                                 log.examples());
     while (log.batch() < batches.size()) {
       const auto [x, y] = batches[log.batch()];
       const auto [value, gradient] = wg::value_and_grad(loss)(run.net, x, y);

@@ -22,8 +22,7 @@ int show(bool clear) {
     if (clear) cache.clear();
     usage = cache.usage();
   }
-  fmt::print("folder   {}\nentries  {}\nbytes    {} of {}\n", folder, usage.entries, usage.bytes,
-             limit);
+  fmt::print("folder   {}\nentries  {}\nbytes    {} of {}\n", folder, usage.entries, usage.bytes, limit);
   return 0;
 }
 
@@ -32,8 +31,7 @@ int show(bool clear) {
 int main(int argc, char** argv) {
   CLI::App app("Shows the folder of compiled kernels, how many it holds and their bytes.");
   bool clear = false;
-  app.add_flag("--clear", clear,
-               "Remove every compiled kernel; each is compiled again when it is needed");
+  app.add_flag("--clear", clear, "Remove every compiled kernel; each is compiled again when it is needed");
   CLI11_PARSE(app, argc, argv);
   try {
     return show(clear);

@@ -29,6 +29,6 @@
 #include "wengert/ops/random.hpp"
 #include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
-#include "wengert/trace/make_program.hpp"
 #include "wengert/optim/optim.hpp"
+#include "wengert/trace/make_program.hpp"
 #include "wengert/tree/tree.hpp"

@@ -40,7 +40,7 @@ TEST(Array, OfEvenStepsEndsWhereItShould) {
   for (int64_t count : {2, 50, 99, 1000}) {
     const std::vector<double> x = linspace(0.0, 1.0, count, float64).to_vector<double>();
     EXPECT_EQ(x.front(), 0);
-    EXPECT_EQ(x.back(), 1) << count;   // not 49 times 1/49, which is less
+    EXPECT_EQ(x.back(), 1) << count;  // not 49 times 1/49, which is less
   }
   EXPECT_EQ(linspace(3.0, 1.0, 1, float64).to_vector<double>(), std::vector<double>{3});
 }

@@ -106,8 +106,7 @@ TEST(LargeBlocksTest, RandomUseAgainstAModel) {
   };
   auto holds_its_mark = [](const Block& block) {
     auto* data = reinterpret_cast<unsigned char*>(block.range->data);
-    return data[0] == block.mark && data[block.bytes / 2] == block.mark &&
-           data[block.bytes - 1] == block.mark;
+    return data[0] == block.mark && data[block.bytes / 2] == block.mark && data[block.bytes - 1] == block.mark;
   };
   int64_t size_before = pages().first;
   auto blocks = std::make_unique<LargeBlocks>();
@@ -124,15 +123,11 @@ TEST(LargeBlocksTest, RandomUseAgainstAModel) {
       ASSERT_LE(range->bytes, bytes + 12 * kib);
       ASSERT_EQ(reinterpret_cast<uintptr_t>(range->data) % 64, 0u);
       Block block{range, bytes, static_cast<unsigned char>(step)};
-      for (int64_t at : {int64_t{0}, bytes / 2, bytes - 1}) {
-        range->data[at] = static_cast<std::byte>(block.mark);
-      }
+      for (int64_t at : {int64_t{0}, bytes / 2, bytes - 1}) { range->data[at] = static_cast<std::byte>(block.mark); }
       auto [place, is_new] = live.emplace(range->data, block);
       ASSERT_TRUE(is_new);
       auto next = std::next(place);
-      if (next != live.end()) {
-        ASSERT_LE(range->data + range->bytes, next->first);
-      }
+      if (next != live.end()) { ASSERT_LE(range->data + range->bytes, next->first); }
       if (place != live.begin()) {
         auto& previous = *std::prev(place);
         ASSERT_LE(previous.first + previous.second.range->bytes, range->data);

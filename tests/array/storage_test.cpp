@@ -29,9 +29,7 @@ constexpr int64_t kib = 1024;
 constexpr int64_t mib = 1024 * kib;
 constexpr int64_t gib = 1024 * mib;
 
-bool aligned(const void* address, uintptr_t to) {
-  return reinterpret_cast<uintptr_t>(address) % to == 0;
-}
+bool aligned(const void* address, uintptr_t to) { return reinterpret_cast<uintptr_t>(address) % to == 0; }
 
 /// Runs `body` in a forked child and returns its exit status; -1 if it died of a signal.
 template <class Body>
@@ -82,9 +80,7 @@ TEST_F(StorageTest, SizeClassesHoldTheirSizes) {
     ASSERT_LT(size_class, memory::detail::size_classes);
     int64_t room = memory::detail::block_bytes(size_class) - memory::detail::header_bytes;
     ASSERT_GE(room, bytes);
-    if (bytes > 512) {
-      ASSERT_LE(room, bytes + bytes / 4 + 1) << bytes;
-    }
+    if (bytes > 512) { ASSERT_LE(room, bytes + bytes / 4 + 1) << bytes; }
     ASSERT_TRUE(size_class == previous || size_class == previous + 1);
     previous = size_class;
   }
@@ -110,8 +106,8 @@ TEST_F(StorageTest, DataIsAlignedWritableAndDisjoint) {
   }
   for (size_t i = 0; i < storages.size(); ++i) {
     auto* data = storages[i]->data();
-    EXPECT_TRUE(std::all_of(data, data + storages[i]->bytes(),
-                            [&](std::byte b) { return b == static_cast<std::byte>(i); }))
+    EXPECT_TRUE(
+        std::all_of(data, data + storages[i]->bytes(), [&](std::byte b) { return b == static_cast<std::byte>(i); }))
         << "another block wrote into block " << i;
     memory::release(storages[i]);
   }
@@ -126,15 +122,12 @@ TEST_F(StorageTest, NodesAreAlignedDisjointAndReused) {
   }
   for (int i = 0; i < 10'000; ++i) {
     auto* bytes = static_cast<unsigned char*>(nodes[static_cast<size_t>(i)]);
-    ASSERT_TRUE(std::all_of(bytes, bytes + 128,
-                            [&](unsigned char b) { return b == static_cast<unsigned char>(i); }));
+    ASSERT_TRUE(std::all_of(bytes, bytes + 128, [&](unsigned char b) { return b == static_cast<unsigned char>(i); }));
   }
   EXPECT_EQ(std::set<void*>(nodes.begin(), nodes.end()).size(), nodes.size());
   for (void* node : nodes) memory::free_node(node);
   void* node = memory::allocate_node();
-  if (pooled) {
-    EXPECT_EQ(std::count(nodes.begin(), nodes.end(), node), 1);
-  }
+  if (pooled) { EXPECT_EQ(std::count(nodes.begin(), nodes.end(), node), 1); }
   memory::free_node(node);
 }
 
@@ -234,9 +227,7 @@ TEST_F(StorageTest, StatisticsCountLiveBytes) {
   EXPECT_EQ(memory::statistics().allocations - before, 2);
   memory::reset_peak();
   EXPECT_EQ(peak(), 0);
-  if (pooled) {
-    EXPECT_GE(memory::statistics().cached, 10 * mib + 1000);
-  }
+  if (pooled) { EXPECT_GE(memory::statistics().cached, 10 * mib + 1000); }
 }
 
 TEST_F(StorageTest, PeakOfSmallBlocksIsExactInOneThread) {
@@ -257,12 +248,8 @@ TEST_F(StorageTest, PeakOfSmallBlocksIsExactInOneThread) {
       live.pop_back();
     }
     highest = std::max(highest, sum);
-    if (i % 997 == 0) {
-      ASSERT_EQ(current(), sum);
-    }
-    if (i % 1999 == 0) {
-      ASSERT_EQ(peak(), highest);
-    }
+    if (i % 997 == 0) { ASSERT_EQ(current(), sum); }
+    if (i % 1999 == 0) { ASSERT_EQ(peak(), highest); }
   }
   EXPECT_EQ(peak(), highest);
   for (Storage* storage : live) memory::release(storage);
@@ -326,9 +313,7 @@ TEST_F(StorageTest, AProducerAndAConsumerThatLiveLongStayBounded) {
   int wrong = 0;
   for (int i = 0; i < count; ++i) {
     Storage* taken;
-    while ((taken = slot.exchange(nullptr, std::memory_order_acq_rel)) == nullptr) {
-      std::this_thread::yield();
-    }
+    while ((taken = slot.exchange(nullptr, std::memory_order_acq_rel)) == nullptr) { std::this_thread::yield(); }
     wrong += taken->data()[999] != static_cast<std::byte>(i);
     memory::release(taken);
   }
@@ -426,9 +411,7 @@ TEST_F(StorageTest, TrimGivesEverythingBack) {
   for (int i = 0; i < 4; ++i) storages.push_back(memory::allocate(20 * mib));
   for (Storage* storage : storages) memory::release(storage);
   for (void* node : nodes) memory::free_node(node);
-  if (pooled) {
-    EXPECT_GT(memory::statistics().cached, 80 * mib);
-  }
+  if (pooled) { EXPECT_GT(memory::statistics().cached, 80 * mib); }
   memory::trim();
   // A slab that is still being cut stays; there is one to a size class.
   EXPECT_LE(memory::statistics().cached, start_.cached + memory::detail::size_classes * 256 * kib);
@@ -450,8 +433,7 @@ TEST_F(StorageTest, TrimKeepsLiveBlocks) {
     memory::trim();
     for (size_t i = 0; i < storages.size(); i += stride) {
       auto* data = storages[i]->data();
-      EXPECT_TRUE(std::all_of(data, data + 900,
-                              [&](std::byte b) { return b == static_cast<std::byte>(i); }));
+      EXPECT_TRUE(std::all_of(data, data + 900, [&](std::byte b) { return b == static_cast<std::byte>(i); }));
       memory::release(storages[i]);
     }
   }
@@ -476,15 +458,12 @@ TEST_F(StorageTest, CachedLargeBlocksAreBounded) {
 }
 
 TEST_F(StorageTest, AbsurdSizesAreRefused) {
-  for (int64_t bytes :
-       {int64_t{1} << 62, INT64_MAX, INT64_MAX - 100, int64_t{1} << 48, int64_t{-1}, INT64_MIN}) {
+  for (int64_t bytes : {int64_t{1} << 62, INT64_MAX, INT64_MAX - 100, int64_t{1} << 48, int64_t{-1}, INT64_MIN}) {
     EXPECT_EQ(error_id([&] { memory::allocate(bytes); }), "memory-exhausted") << bytes;
   }
   try {
     memory::allocate(-8);
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("allocate: -8 B with"), std::string::npos);
-  }
+  } catch (const Error& error) { EXPECT_NE(std::string(error.what()).find("allocate: -8 B with"), std::string::npos); }
 }
 
 TEST_F(StorageTest, ExhaustedMemoryIsAnErrorAndTheProcessGoesOn) {
@@ -548,9 +527,7 @@ TEST_F(StorageTest, ForeignMemoryGoesBackOnce) {
   EXPECT_EQ(owner.released, 1);
   memory::release(memory::adopt(owner.bytes, 10, nullptr, nullptr));
   memory::set_cap(memory::statistics().cached + mib);  // headers come back: no need of more
-  for (int i = 0; i < 20'000; ++i) {
-    memory::release(memory::adopt(owner.bytes, 10, nullptr, nullptr));
-  }
+  for (int i = 0; i < 20'000; ++i) { memory::release(memory::adopt(owner.bytes, 10, nullptr, nullptr)); }
   EXPECT_THROW(memory::adopt(owner.bytes, -1, deleter, &owner), Error);
   EXPECT_EQ(owner.released, 1);
 }

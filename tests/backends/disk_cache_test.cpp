@@ -21,9 +21,7 @@ using namespace testing_kernels;
 
 constexpr int64_t mebibyte = 1 << 20;
 
-CompiledCode code_of(char letter, std::size_t size = 1000) {
-  return {CodeForm::object, std::string(size, letter)};
-}
+CompiledCode code_of(char letter, std::size_t size = 1000) { return {CodeForm::object, std::string(size, letter)}; }
 
 /// The i-th of many keys.
 KernelKey key_of(int i) { return kernel_key("entry " + std::to_string(i)); }
@@ -126,16 +124,14 @@ TEST(DiskCache, a_foreign_entry_or_folder_is_refused) {
   {
     DiskCache cache(scratch / "cache", mebibyte);
     cache.write(key_of(1), code_of('x'));
-    ASSERT_EQ(
-        ::chown((scratch / "cache/" + to_string(key_of(1)) + ".kernel").c_str(), 12345, 12345), 0);
+    ASSERT_EQ(::chown((scratch / "cache/" + to_string(key_of(1)) + ".kernel").c_str(), 12345, 12345), 0);
     EXPECT_FALSE(cache.read(key_of(1)));
   }
   ASSERT_EQ(::chown((scratch / "cache").c_str(), 12345, 12345), 0);
   testing::internal::CaptureStderr();
   DiskCache cache(scratch / "cache", mebibyte);
   EXPECT_FALSE(cache.usable());
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("belongs to another user"),
-            std::string::npos);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("belongs to another user"), std::string::npos);
 }
 
 TEST(DiskCache, an_unusable_folder_says_so_once_and_holds_nothing) {
@@ -143,8 +139,7 @@ TEST(DiskCache, an_unusable_folder_says_so_once_and_holds_nothing) {
   write_text(scratch / "file", "");
   fs::create_directory(scratch / "open");
   ::chmod((scratch / "open").c_str(), 0770);
-  for (const std::string& folder :
-       {scratch / "file", scratch / "open", std::string("/proc/cache"), std::string()}) {
+  for (const std::string& folder : {scratch / "file", scratch / "open", std::string("/proc/cache"), std::string()}) {
     testing::internal::CaptureStderr();
     DiskCache cache(folder, mebibyte);
     EXPECT_FALSE(cache.usable());
@@ -210,9 +205,7 @@ TEST(DiskCache, what_was_not_used_for_longest_goes_first) {
   ASSERT_TRUE(cache.read(key_of(3)));  // used again
   for (int i = 70; i < 90; ++i) cache.write(key_of(i), code_of('x'));
   EXPECT_TRUE(cache.read(key_of(3)));
-  for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(fs::exists(path(i)), i == 3) << i;
-  }
+  for (int i = 0; i < 20; ++i) { EXPECT_EQ(fs::exists(path(i)), i == 3) << i; }
   for (int i = 70; i < 90; ++i) EXPECT_TRUE(fs::exists(path(i))) << i;
 }
 
@@ -306,8 +299,7 @@ class ScopedEnvironment {
 
 TEST(DiskCacheDefaults, folder_follows_the_environment) {
   const auto folder = [](const char* own, const char* all, const char* home) {
-    const ScopedEnvironment environment(
-        Variables{{"WENGERT_CACHE", own}, {"XDG_CACHE_HOME", all}, {"HOME", home}});
+    const ScopedEnvironment environment(Variables{{"WENGERT_CACHE", own}, {"XDG_CACHE_HOME", all}, {"HOME", home}});
     return default_cache_folder();
   };
   EXPECT_EQ(folder("/own", "/all", "/home/me"), "/own");
@@ -332,8 +324,8 @@ TEST(DiskCacheDefaults, limit_follows_the_environment) {
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::value);
       EXPECT_EQ(error.id(), "cache-limit");
-      EXPECT_EQ(std::string(error.what()), "WENGERT_CACHE_MIB: got '" + std::string(wrong) +
-                                               "': wanted a whole number of MiB, at least 1");
+      EXPECT_EQ(std::string(error.what()),
+                "WENGERT_CACHE_MIB: got '" + std::string(wrong) + "': wanted a whole number of MiB, at least 1");
     }
   }
 }

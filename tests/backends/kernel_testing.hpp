@@ -33,9 +33,7 @@ class Scratch {
   fs::path path_;
 };
 
-inline void write_text(const std::string& path, const std::string& text) {
-  std::ofstream(path) << text;
-}
+inline void write_text(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 inline std::string read_text(const std::string& path) {
   std::ostringstream text;
@@ -60,7 +58,7 @@ inline std::string scaling_kernel(int offset) {
   return declarations + R"(
 static void scale(const float* restrict x, float* restrict y, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) y[i] = factor * x[i] + )" +
-         std::to_string(offset) + R"(.0f;
+      std::to_string(offset) + R"(.0f;
 }
 int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {
   (void)context;
@@ -92,10 +90,10 @@ inline int32_t call(wg_kernel kernel, std::vector<void*> buffers) {
 
 inline std::string kernel_of(const std::string& helpers, const std::string& body) {
   return declarations + helpers +
-         "\nint32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* "
-         "sizes, const wg_scalar* "
-         "scalars) {\n  (void)context; (void)buffers; (void)sizes; (void)scalars;\n" +
-         body + "\n}\n";
+      "\nint32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* "
+      "sizes, const wg_scalar* "
+      "scalars) {\n  (void)context; (void)buffers; (void)sizes; (void)scalars;\n" +
+      body + "\n}\n";
 }
 
 }  // namespace wengert::cpu::testing_kernels

@@ -51,10 +51,9 @@ TEST(ChildProcess, reports) {
   }
   const KernelStatistics statistics = kernel_statistics();
   const bool clang_is_loaded = read_text("/proc/self/maps").find("libLLVM") != std::string::npos;
-  std::printf("%s prebuilt %d memory %d disk %d plugin %d system %d missing %d wrong %d clang %d\n",
-              report_mark, int(statistics.prebuilt), int(statistics.memory), int(statistics.disk),
-              int(statistics.compiled_plugin), int(statistics.compiled_system),
-              int(statistics.missing), wrong, int(clang_is_loaded));
+  std::printf("%s prebuilt %d memory %d disk %d plugin %d system %d missing %d wrong %d clang %d\n", report_mark,
+              int(statistics.prebuilt), int(statistics.memory), int(statistics.disk), int(statistics.compiled_plugin),
+              int(statistics.compiled_system), int(statistics.missing), wrong, int(clang_is_loaded));
 }
 
 TEST(ChildProcess, forks) {
@@ -63,9 +62,7 @@ TEST(ChildProcess, forks) {
   const auto complaint_of = [](int offset) -> std::string {
     try {
       find_kernel(scaling_kernel(offset));
-    } catch (const Error& error) {
-      return error.what();
-    }
+    } catch (const Error& error) { return error.what(); }
     return "none";
   };
   std::atomic<bool> go = true;
@@ -109,11 +106,9 @@ class Child {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    std::string program = fs::read_symlink("/proc/self/exe"),
-                filter = "--gtest_filter=ChildProcess.*";
+    std::string program = fs::read_symlink("/proc/self/exe"), filter = "--gtest_filter=ChildProcess.*";
     char* arguments[] = {program.data(), filter.data(), nullptr};
-    EXPECT_EQ(
-        posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, pointers.data()), 0);
+    EXPECT_EQ(posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, pointers.data()), 0);
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     output_ = ends[0];
@@ -122,8 +117,7 @@ class Child {
   ChildReport wait() {
     ChildReport report;
     char buffer[4096];
-    for (ssize_t got; (got = ::read(output_, buffer, sizeof buffer)) > 0;)
-      report.output.append(buffer, got);
+    for (ssize_t got; (got = ::read(output_, buffer, sizeof buffer)) > 0;) report.output.append(buffer, got);
     ::close(output_);
     ::waitpid(process_, &report.exit_status, 0);
     const std::size_t mark = report.output.find(report_mark);
@@ -146,16 +140,14 @@ ChildReport run_child(const std::string& offsets, Environment environment) {
 
 /// The child found every kernel right and ended well, and its statistics are those of `wanted`.
 void expect_counts(ChildReport report, const std::map<std::string, int64_t>& wanted) {
-  for (const auto& [name, value] : wanted)
-    EXPECT_EQ(report.counts[name], value) << name << " in\n" << report.output;
+  for (const auto& [name, value] : wanted) EXPECT_EQ(report.counts[name], value) << name << " in\n" << report.output;
   EXPECT_EQ(report.counts["wrong"], 0);
   EXPECT_EQ(report.exit_status, 0) << report.output;
 }
 
 /// In-process tests keep their kernels out of the user's cache.
 const bool own_cache = [] {
-  if (std::getenv("WENGERT_TEST_OFFSETS") != nullptr)
-    return false;  // a child's is chosen by its parent
+  if (std::getenv("WENGERT_TEST_OFFSETS") != nullptr) return false;  // a child's is chosen by its parent
   static Scratch scratch;
   ::setenv("WENGERT_CACHE", (scratch / "cache").c_str(), 1);
   return true;
@@ -171,9 +163,7 @@ template <class F>
 Error error_of(F f) {
   try {
     f();
-  } catch (const Error& error) {
-    return error;
-  }
+  } catch (const Error& error) { return error; }
   ADD_FAILURE() << "nothing was thrown";
   return Error(ErrorKind::internal, "none", "none");
 }
@@ -217,8 +207,7 @@ TEST(KernelKey, half_of_the_bits_change_with_one_bit) {
   for (int bit = 0; bit < 512; ++bit) {
     text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
     const KernelKey after = kernel_key(text);
-    changed += __builtin_popcountll(before.low ^ after.low) +
-               __builtin_popcountll(before.high ^ after.high);
+    changed += __builtin_popcountll(before.low ^ after.low) + __builtin_popcountll(before.high ^ after.high);
     text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
   }
   // 65,536 fair coins: the standard deviation is 128.
@@ -233,8 +222,7 @@ class EachCompiler : public testing::TestWithParam<CompilerChoice> {
   ScopedCompiler chosen_{GetParam()};
   int64_t compiled() const {
     const KernelStatistics statistics = kernel_statistics();
-    return GetParam() == CompilerChoice::plugin ? statistics.compiled_plugin
-                                                : statistics.compiled_system;
+    return GetParam() == CompilerChoice::plugin ? statistics.compiled_plugin : statistics.compiled_system;
   }
   /// Texts of one compiler are not those of the other: memory would answer.
   std::string own(const std::string& text) const {
@@ -242,11 +230,9 @@ class EachCompiler : public testing::TestWithParam<CompilerChoice> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EachCompiler,
-                         testing::Values(CompilerChoice::plugin, CompilerChoice::system),
+INSTANTIATE_TEST_SUITE_P(Kernels, EachCompiler, testing::Values(CompilerChoice::plugin, CompilerChoice::system),
                          [](const auto& info) {
-                           return info.param == CompilerChoice::plugin ? std::string("plugin")
-                                                                       : std::string("cc");
+                           return info.param == CompilerChoice::plugin ? std::string("plugin") : std::string("cc");
                          });
 
 TEST_P(EachCompiler, compiles_once_then_memory_answers) {
@@ -261,8 +247,8 @@ TEST_P(EachCompiler, compiles_once_then_memory_answers) {
 }
 
 TEST_P(EachCompiler, rejected_text_is_an_error_with_the_first_complaint_and_the_kept_text) {
-  const std::string text = own(
-      declarations + "int32_t wg_kernel(void) {\n  return nothing_of_that_name;\n}\nint x = y;\n");
+  const std::string text =
+      own(declarations + "int32_t wg_kernel(void) {\n  return nothing_of_that_name;\n}\nint x = y;\n");
   for (int time = 0; time < 2; ++time) {
     const Error error = error_of([&] { find_kernel(text); });
     EXPECT_EQ(error.kind(), ErrorKind::compiler);
@@ -282,8 +268,7 @@ TEST_P(EachCompiler, text_without_wg_kernel_is_an_error_or_nothing) {
   if (GetParam() == CompilerChoice::plugin) {
     const Error error = error_of([&] { find_kernel(text); });
     EXPECT_EQ(error.id(), "compiler-failed");
-    EXPECT_NE(std::string(error.what()).find("does not define wg_kernel"), std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find("does not define wg_kernel"), std::string::npos) << error.what();
   } else {
     EXPECT_EQ(find_kernel(text), nullptr);
   }
@@ -338,8 +323,7 @@ TEST_P(EachCompiler, fills_and_copies_may_become_library_calls) {
   const wg_kernel kernel = find_kernel(text);
   ASSERT_NE(kernel, nullptr);
   for (int64_t count : {0, 1, 63, 100000}) {
-    std::vector<char> to(static_cast<std::size_t>(2 * count + 1), 'x'),
-        from(static_cast<std::size_t>(count + 1));
+    std::vector<char> to(static_cast<std::size_t>(2 * count + 1), 'x'), from(static_cast<std::size_t>(count + 1));
     for (int64_t i = 0; i < count; ++i) from[i] = static_cast<char>(i * 37 + 1);
     EXPECT_EQ(call(kernel, {to.data(), from.data(), &count}), 0);
     EXPECT_TRUE(std::equal(from.begin(), from.begin() + count, to.begin()));
@@ -374,8 +358,8 @@ TEST_P(EachCompiler, arithmetic_is_ieee_without_contraction_and_wraps) {
 
 TEST_P(EachCompiler, headers_of_the_machine_are_out_of_reach_of_kernels_that_follow_the_rules) {
   // <stddef.h> and <stdint.h> are there even where libc's headers are not.
-  const wg_kernel kernel = find_kernel(
-      own("#include <stddef.h>\n" + kernel_of("", "  return (int32_t)sizeof(size_t);")));
+  const wg_kernel kernel =
+      find_kernel(own("#include <stddef.h>\n" + kernel_of("", "  return (int32_t)sizeof(size_t);")));
   ASSERT_NE(kernel, nullptr);
   EXPECT_EQ(call(kernel, {}), 8);
 }
@@ -415,14 +399,12 @@ TEST_P(EachCompiler, prepares_several_texts_at_once) {
 TEST(Kernels, what_clang_itself_gives_up_on_is_an_error_and_no_end) {
   ScopedCompiler chosen(CompilerChoice::plugin);
   // LLVM ends the process for the first (a fatal error) and for the second (an assembler's error).
-  for (const std::string& text :
-       {kernel_of("register uint64_t frame __asm__(\"rbp\");", "  return (int32_t)frame;"),
-        kernel_of("", "  __asm__ volatile(\"no such instruction\");\n  return 0;")}) {
+  for (const std::string& text : {kernel_of("register uint64_t frame __asm__(\"rbp\");", "  return (int32_t)frame;"),
+                                  kernel_of("", "  __asm__ volatile(\"no such instruction\");\n  return 0;")}) {
     const Error error = error_of([&] { find_kernel(text); });
     EXPECT_EQ(error.kind(), ErrorKind::compiler);
     EXPECT_EQ(error.id(), "compiler-failed");
-    EXPECT_NE(std::string(error.what()).find("find_kernel: clang 19."), std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find("find_kernel: clang 19."), std::string::npos) << error.what();
   }
   EXPECT_TRUE(computes_scaling(find_kernel(scaling_kernel(340)), 340));
 }
@@ -438,9 +420,7 @@ TEST(Kernels, none_gives_nothing_until_a_compiler_is_chosen) {
 }
 
 int32_t stand_in(const wg_context*, void* const*, const int64_t*, const wg_scalar*) { return 77; }
-int32_t other_stand_in(const wg_context*, void* const*, const int64_t*, const wg_scalar*) {
-  return 78;
-}
+int32_t other_stand_in(const wg_context*, void* const*, const int64_t*, const wg_scalar*) { return 78; }
 
 TEST(Kernels, prebuilt_kernels_come_first_and_the_best_level_is_taken) {
   const KernelKey plain = kernel_key(scaling_kernel(310)), both = kernel_key(scaling_kernel(311)),
@@ -456,8 +436,7 @@ TEST(Kernels, prebuilt_kernels_come_first_and_the_best_level_is_taken) {
   const int64_t before = kernel_statistics().prebuilt;
   ScopedCompiler chosen(CompilerChoice::none);
   EXPECT_EQ(find_kernel(scaling_kernel(310)), &stand_in);
-  EXPECT_EQ(find_kernel(scaling_kernel(311)),
-            best_level() >= InstructionSet::avx2 ? &other_stand_in : &stand_in);
+  EXPECT_EQ(find_kernel(scaling_kernel(311)), best_level() >= InstructionSet::avx2 ? &other_stand_in : &stand_in);
   EXPECT_EQ(find_kernel(scaling_kernel(312)), nullptr);
   EXPECT_EQ(kernel_statistics().prebuilt - before, 2);
 }
@@ -493,8 +472,8 @@ TEST(Kernels, a_forked_child_finds_what_a_thread_of_the_parent_is_compiling) {
       ::alarm(60);
       const int offset = latest;
       const bool right = computes_scaling(find_kernel(scaling_kernel(330)), 330) &&
-                         computes_scaling(find_kernel(scaling_kernel(offset)), offset) &&
-                         computes_scaling(find_kernel(scaling_kernel(-1 - i)), -1 - i);
+          computes_scaling(find_kernel(scaling_kernel(offset)), offset) &&
+          computes_scaling(find_kernel(scaling_kernel(-1 - i)), -1 - i);
       ::_exit(right ? 0 : 1);
     }
     int status = -1;
@@ -511,8 +490,7 @@ TEST(KernelProcesses, second_process_loads_from_disk_and_loads_no_compiler) {
   const Scratch scratch;
   const Environment environment = {{"WENGERT_CACHE", scratch / "new/cache"}};
   expect_counts(run_child("1 2 1", environment), {{"plugin", 2}, {"memory", 1}, {"clang", 1}});
-  expect_counts(run_child("1 2 1", environment),
-                {{"plugin", 0}, {"disk", 2}, {"memory", 1}, {"clang", 0}});
+  expect_counts(run_child("1 2 1", environment), {{"plugin", 0}, {"disk", 2}, {"memory", 1}, {"clang", 0}});
   struct stat status;
   ASSERT_EQ(::stat((scratch / "new/cache").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
@@ -532,9 +510,9 @@ TEST(KernelProcesses, each_instruction_set_has_its_own_code) {
   Environment environment = {{"WENGERT_CACHE", scratch / "cache"}};
   int64_t compiled = 0;
   for (const char* level : {"baseline", "avx2", "avx512"}) {
-    if (best_level() < (level == std::string("avx2")     ? InstructionSet::avx2
-                        : level == std::string("avx512") ? InstructionSet::avx512
-                                                         : InstructionSet::baseline)) {
+    if (best_level() < (level == std::string("avx2")         ? InstructionSet::avx2
+                            : level == std::string("avx512") ? InstructionSet::avx512
+                                                             : InstructionSet::baseline)) {
       continue;
     }
     for (const char* compiler : {"clang", "cc"}) {
@@ -550,8 +528,7 @@ TEST(KernelProcesses, each_instruction_set_has_its_own_code) {
 
 TEST(KernelProcesses, without_the_plug_in_cc_compiles) {
   const Scratch scratch;
-  expect_counts(run_child("1", {{"WENGERT_CACHE", scratch / "cache"},
-                                {"WENGERT_PLUGIN", scratch / "none.so"}}),
+  expect_counts(run_child("1", {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_PLUGIN", scratch / "none.so"}}),
                 {{"plugin", 0}, {"system", 1}, {"missing", 0}});
 }
 
@@ -560,15 +537,11 @@ TEST(KernelProcesses, a_stale_plug_in_is_refused_by_name_and_cc_compiles) {
   write_text(scratch / "stale.c", R"(
     struct plugin { const char* revision; const char* version; void *compile, *release; };
     const struct plugin* wengert_compiler_entry(void) { static const struct plugin old = {"wengert-clang-0"}; return &old; })");
-  ASSERT_EQ(
-      std::system(("cc -shared -fPIC -o " + scratch / "stale.so " + scratch / "stale.c").c_str()),
-      0);
-  const Environment environment = {{"WENGERT_CACHE", scratch / "cache"},
-                                   {"WENGERT_PLUGIN", scratch / "stale.so"}};
+  ASSERT_EQ(std::system(("cc -shared -fPIC -o " + scratch / "stale.so " + scratch / "stale.c").c_str()), 0);
+  const Environment environment = {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_PLUGIN", scratch / "stale.so"}};
   const ChildReport report = run_child("1 2", environment);
   expect_counts(report, {{"plugin", 0}, {"system", 2}});
-  EXPECT_NE(report.output.find(scratch / "stale.so: its revision is wengert-clang-0"),
-            std::string::npos)
+  EXPECT_NE(report.output.find(scratch / "stale.so: its revision is wengert-clang-0"), std::string::npos)
       << report.output;
 }
 
@@ -593,13 +566,10 @@ TEST(KernelProcesses, a_fork_waits_for_compiles_in_the_plug_in) {
       return &slow;
     })");
   const std::string revision = "-DREVISION='\"" + std::string(plugin_revision) + "\"' ";
-  ASSERT_EQ(std::system(("cc -w -shared -fPIC " + revision + "-o " + scratch / "slow.so " +
-                         scratch / "slow.c")
-                            .c_str()),
-            0);
-  const ChildReport report = run_child("", {{"WENGERT_CACHE", scratch / "cache"},
-                                            {"WENGERT_PLUGIN", scratch / "slow.so"},
-                                            {"WENGERT_TEST_FORKS", "1"}});
+  ASSERT_EQ(
+      std::system(("cc -w -shared -fPIC " + revision + "-o " + scratch / "slow.so " + scratch / "slow.c").c_str()), 0);
+  const ChildReport report = run_child(
+      "", {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_PLUGIN", scratch / "slow.so"}, {"WENGERT_TEST_FORKS", "1"}});
   EXPECT_EQ(report.exit_status, 0) << report.output;
   EXPECT_EQ(report.output.find("forked while it compiled"), std::string::npos) << report.output;
   EXPECT_NE(report.output.find("forked at rest"), std::string::npos) << report.output;
@@ -608,9 +578,9 @@ TEST(KernelProcesses, a_fork_waits_for_compiles_in_the_plug_in) {
 TEST(KernelProcesses, without_any_compiler_one_warning_names_the_cure) {
   const Scratch scratch;
   fs::create_directory(scratch / "empty");
-  const ChildReport report = run_child("1 2 2", {{"WENGERT_CACHE", scratch / "cache"},
-                                                 {"WENGERT_PLUGIN", scratch / "none.so"},
-                                                 {"PATH", scratch / "empty"}});
+  const ChildReport report = run_child(
+      "1 2 2",
+      {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_PLUGIN", scratch / "none.so"}, {"PATH", scratch / "empty"}});
   expect_counts(report, {{"missing", 3}, {"system", 0}, {"plugin", 0}});
   const std::size_t warning = report.output.find("wengert: no compiler");
   ASSERT_NE(warning, std::string::npos) << report.output;
@@ -620,8 +590,7 @@ TEST(KernelProcesses, without_any_compiler_one_warning_names_the_cure) {
 
 TEST(KernelProcesses, none_in_the_environment_is_one_warning_and_looks_nowhere) {
   const Scratch scratch;
-  const ChildReport report =
-      run_child("1 2", {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_COMPILER", "none"}});
+  const ChildReport report = run_child("1 2", {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_COMPILER", "none"}});
   expect_counts(report, {{"missing", 2}, {"clang", 0}});
   const std::size_t warning = report.output.find("wengert: no compiler (WENGERT_COMPILER is none)");
   ASSERT_NE(warning, std::string::npos) << report.output;
@@ -632,11 +601,9 @@ TEST(KernelProcesses, none_in_the_environment_is_one_warning_and_looks_nowhere) 
 TEST(KernelProcesses, a_broken_cc_is_passed_over) {
   const Scratch scratch;
   fs::create_directory(scratch / "bin");
-  write_script(scratch / "bin/cc",
-               "echo \"cc: cannot execute 'cc1': No such file or directory\" >&2\nexit 1\n");
-  const Environment environment = {{"WENGERT_CACHE", scratch / "cache"},
-                                   {"WENGERT_COMPILER", "cc"},
-                                   {"PATH", scratch / "bin:/usr/bin:/bin"}};
+  write_script(scratch / "bin/cc", "echo \"cc: cannot execute 'cc1': No such file or directory\" >&2\nexit 1\n");
+  const Environment environment = {
+      {"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_COMPILER", "cc"}, {"PATH", scratch / "bin:/usr/bin:/bin"}};
   expect_counts(run_child("1", environment), {{"system", 1}});
   Environment only = environment;
   only["WENGERT_CC"] = scratch / "bin/cc";
@@ -648,11 +615,9 @@ TEST(KernelProcesses, a_broken_cc_is_passed_over) {
 TEST(KernelProcesses, an_unknown_compiler_or_level_is_an_error) {
   const Scratch scratch;
   for (const char* name : {"WENGERT_COMPILER", "WENGERT_ISA", "WENGERT_CACHE_MIB"}) {
-    const ChildReport report =
-        run_child("1", {{"WENGERT_CACHE", scratch / "cache"}, {name, "turbo"}});
+    const ChildReport report = run_child("1", {{"WENGERT_CACHE", scratch / "cache"}, {name, "turbo"}});
     EXPECT_NE(report.exit_status, 0);
-    EXPECT_NE(report.output.find(std::string(name) + ": got 'turbo': wanted "), std::string::npos)
-        << report.output;
+    EXPECT_NE(report.output.find(std::string(name) + ": got 'turbo': wanted "), std::string::npos) << report.output;
   }
 }
 
@@ -681,10 +646,9 @@ TEST(KernelProcesses, damaged_entries_are_compiled_again) {
   const std::string whole = read_text(entry);
   ASSERT_GT(whole.size(), 500u);
   std::vector<std::string> damaged = {
-      "",          "WGKERNEL", whole.substr(0, whole.size() / 2), whole.substr(0, whole.size() - 1),
-      whole + "x", "x" + whole};
-  for (std::size_t at : {std::size_t{0}, std::size_t{9}, std::size_t{20}, std::size_t{35},
-                         whole.size() / 2, whole.size() - 1}) {
+      "", "WGKERNEL", whole.substr(0, whole.size() / 2), whole.substr(0, whole.size() - 1), whole + "x", "x" + whole};
+  for (std::size_t at :
+       {std::size_t{0}, std::size_t{9}, std::size_t{20}, std::size_t{35}, whole.size() / 2, whole.size() - 1}) {
     damaged.push_back(whole);
     damaged.back()[at] = static_cast<char>(damaged.back()[at] ^ 4);
   }
@@ -700,8 +664,7 @@ TEST(KernelProcesses, a_folder_that_cannot_be_used_costs_one_warning) {
   fs::create_directory(scratch / "open");
   ::chmod((scratch / "open").c_str(), 0777);
   write_text(scratch / "file", "not a folder");
-  for (const std::string& folder :
-       {scratch / "open", scratch / "file", std::string("/proc/no/such/folder")}) {
+  for (const std::string& folder : {scratch / "open", scratch / "file", std::string("/proc/no/such/folder")}) {
     const ChildReport report = run_child("1 2", {{"WENGERT_CACHE", folder}});
     expect_counts(report, {{"plugin", 2}, {"disk", 0}});
     const std::size_t warning = report.output.find("wengert: kernel cache " + folder);
@@ -719,9 +682,8 @@ TEST(KernelProcesses, a_full_disk_costs_one_warning) {
   fs::create_directory(scratch / "cache");
   ::chmod((scratch / "cache").c_str(), 0700);
   const std::string program = fs::read_symlink("/proc/self/exe");
-  const std::string command =
-      "WENGERT_TEST_OFFSETS='1 2' WENGERT_CACHE=" + scratch / "cache" + " " + scratch / "small " +
-      program + " --gtest_filter=ChildProcess.reports 2>&1 | cat > " + scratch / "output";
+  const std::string command = "WENGERT_TEST_OFFSETS='1 2' WENGERT_CACHE=" + scratch / "cache" + " " +
+      scratch / "small " + program + " --gtest_filter=ChildProcess.reports 2>&1 | cat > " + scratch / "output";
   ASSERT_EQ(std::system(command.c_str()), 0);
   const std::string output = read_text(scratch / "output");
   EXPECT_NE(output.find("plugin 2"), std::string::npos) << output;

@@ -52,7 +52,7 @@ TEST(ManyThreads, ManyLongLoopsAtOnce) {
 TEST(LargeArrays, PassTwoToThe31Elements) {
   constexpr int64_t n = (int64_t{1} << 31) + 5;
   const Array ones = full({n}, 1, uint8);
-  const Array twos = ones + ones;   // real memory: 2 GiB
+  const Array twos = ones + ones;  // real memory: 2 GiB
   EXPECT_EQ(twos.size(), n);
   EXPECT_EQ(sum(twos).item<int64_t>(), 2 * n);
   EXPECT_EQ(slice(twos, {n - 1}, {n}).item<uint8_t>(), 2);

@@ -16,17 +16,14 @@ using namespace testing_kernels;
 std::string object_of(const std::string& text, const std::string& flags = "") {
   const Scratch scratch;
   write_text(scratch / "kernel.c", text);
-  EXPECT_EQ(std::system(
-                ("cc -c -O2 -fPIC " + flags + " -o " + scratch / "kernel.o " + scratch / "kernel.c")
-                    .c_str()),
+  EXPECT_EQ(std::system(("cc -c -O2 -fPIC " + flags + " -o " + scratch / "kernel.o " + scratch / "kernel.c").c_str()),
             0);
   return read_text(scratch / "kernel.o");
 }
 
 TEST(ObjectLoader, loads_objects_of_another_compiler) {
   EXPECT_TRUE(computes_scaling(load_object(object_of(scaling_kernel(5))).kernel, 5));
-  EXPECT_TRUE(computes_scaling(
-      load_object(object_of(scaling_kernel(6), "-g -O0 -march=native")).kernel, 6));
+  EXPECT_TRUE(computes_scaling(load_object(object_of(scaling_kernel(6), "-g -O0 -march=native")).kernel, 6));
 }
 
 TEST(ObjectLoader, addresses_may_come_from_a_table) {
@@ -51,8 +48,7 @@ TEST(ObjectLoader, addresses_may_come_from_a_table) {
 }
 
 TEST(ObjectLoader, code_is_never_writable_and_executable) {
-  const LoadResult loaded =
-      load_object(object_of(kernel_of("static int calls;", "  return ++calls;")));
+  const LoadResult loaded = load_object(object_of(kernel_of("static int calls;", "  return ++calls;")));
   ASSERT_NE(loaded.kernel, nullptr) << loaded.problem;
   EXPECT_EQ(call(loaded.kernel, {}), 1);
   std::istringstream maps(read_text("/proc/self/maps"));
@@ -72,20 +68,16 @@ TEST(ObjectLoader, code_is_never_writable_and_executable) {
 }
 
 TEST(ObjectLoader, what_it_does_not_know_is_refused) {
-  const auto problem_of = [](const std::string& helpers, const std::string& body,
-                             const std::string& flags = "") {
+  const auto problem_of = [](const std::string& helpers, const std::string& body, const std::string& flags = "") {
     const LoadResult loaded = load_object(object_of(kernel_of(helpers, body), flags));
     EXPECT_EQ(loaded.kernel, nullptr);
     return loaded.problem;
   };
-  EXPECT_NE(
-      problem_of("int system(const char*);", "  return system(\"true\");").find("it needs system"),
-      std::string::npos);
-  EXPECT_NE(problem_of("static _Thread_local int t;", "  return ++t;").find("thread-local"),
+  EXPECT_NE(problem_of("int system(const char*);", "  return system(\"true\");").find("it needs system"),
             std::string::npos);
-  EXPECT_NE(
-      problem_of("extern int environ_of_nobody;", "  return environ_of_nobody;").find("it needs"),
-      std::string::npos);
+  EXPECT_NE(problem_of("static _Thread_local int t;", "  return ++t;").find("thread-local"), std::string::npos);
+  EXPECT_NE(problem_of("extern int environ_of_nobody;", "  return environ_of_nobody;").find("it needs"),
+            std::string::npos);
   EXPECT_NE(problem_of("static int table[4] = {1, 2, 3, 4};", "  return table[sizes[0]]++;",
                        "-fno-pic -no-pie -mcmodel=small")
                 .find("relocation of type"),
@@ -97,8 +89,7 @@ TEST(ObjectLoader, damaged_objects_never_crash_it) {
       object_of(kernel_of("static int seed = 3; static const char* const names[] = {\"a\", \"b\"};",
                           "  return names[sizes[0]][0] + seed;"));
   ASSERT_NE(load_object(whole).kernel, nullptr);
-  for (std::size_t size = 0; size < whole.size(); size += 7)
-    load_object(std::string_view(whole).substr(0, size));
+  for (std::size_t size = 0; size < whole.size(); size += 7) load_object(std::string_view(whole).substr(0, size));
   uint64_t state = 1;
   for (int round = 0; round < 20000; ++round) {
     std::string bytes = whole;

@@ -51,8 +51,8 @@ TEST(OneDnn, AgreesWithOurKernels) {
     for (int64_t m : {2, 17, 64, 130, 300})
       for (int64_t k : {2, 17, 64, 130})
         for (int64_t n : {2, 17, 64, 130, 300}) {
-          const Array a = random_array({m, k}, 1), b = random_array({k, n}, 2), at = wg::transpose(random_array({k, m}, 3)),
-                      bt = wg::transpose(random_array({n, k}, 4));
+          const Array a = random_array({m, k}, 1), b = random_array({k, n}, 2),
+                      at = wg::transpose(random_array({k, m}, 3)), bt = wg::transpose(random_array({n, k}, 4));
           for (const Array& x : {a, at})
             for (const Array& y : {b, bt}) {
               const Array got = wg::matmul(x, y);
@@ -83,7 +83,8 @@ TEST(OneDnn, CopiesWhatItCannotRead) {
   const Array a = random_array({6, 5, 7}, 1), b = random_array({5, 8, 7}, 2), c = random_array({7, 6, 5}, 3);
   const auto all = [&] {
     return std::vector<Array>{wg::tensordot(a, b, {1, 2}, {0, 2}), wg::tensordot(b, a, {0, 2}, {1, 2}),
-                              wg::tensordot(a, c, {1, 2}, {2, 0}), wg::matmul(wg::broadcast_to(random_array({1}, 4), {6, 5}), random_array({5, 9}, 5))};
+                              wg::tensordot(a, c, {1, 2}, {2, 0}),
+                              wg::matmul(wg::broadcast_to(random_array({1}, 4), {6, 5}), random_array({5, 9}, 5))};
   };
   const std::vector<Array> got = all();
   const wg::cpu::KernelScope ours;
@@ -95,8 +96,9 @@ TEST(OneDnn, WalksThroughStacks) {
   for (int threads : {1, 2}) {
     const Threads scope(threads);
     const Array a = random_array({3, 5, 7, 9}, 1), b = random_array({3, 5, 9, 4}, 2), c = random_array({5, 9, 3, 8}, 3);
-    const auto heads = wg::transpose(c, {2, 0, 1, 3});   // [3,5,9,8], not contiguous
-    const Array got = wg::matmul(a, b), got_heads = wg::matmul(a, heads), got_spread = wg::matmul(a, random_array({1, 5, 9, 4}, 5));
+    const auto heads = wg::transpose(c, {2, 0, 1, 3});  // [3,5,9,8], not contiguous
+    const Array got = wg::matmul(a, b), got_heads = wg::matmul(a, heads),
+                got_spread = wg::matmul(a, random_array({1, 5, 9, 4}, 5));
     const wg::cpu::KernelScope ours;
     expect_near(got, wg::matmul(a, b), 1e-5f);
     expect_near(got_heads, wg::matmul(a, heads), 1e-5f);
@@ -129,11 +131,13 @@ TEST(OneDnn, WorksInAForkedChild) {
 
 // oneDNN's products use the stack pointer as a pointer to data: a handler that ran on it wrote over the heap.
 TEST(OneDnn, LeavesSignalHandlersTheirStack) {
-  const Array a = random_array({300, 256}, 1), b = random_array({256, 128}, 2), bt = wg::transpose(random_array({128, 256}, 3));
+  const Array a = random_array({300, 256}, 1), b = random_array({256, 128}, 2),
+              bt = wg::transpose(random_array({128, 256}, 3));
   const Array x = random_array({8, 16, 14, 14}, 4), k = random_array({16, 16, 3, 3}, 5);
   const auto compute = [&] {
     std::vector<std::vector<float>> results;
-    for (const Array& y : {wg::matmul(a, b), wg::matmul(a, bt), wg::matmul(wg::transpose(b), wg::transpose(a)), wg::conv2d(x, k)}) {
+    for (const Array& y :
+         {wg::matmul(a, b), wg::matmul(a, bt), wg::matmul(wg::transpose(b), wg::transpose(a)), wg::conv2d(x, k)}) {
       results.push_back(y.to_vector<float>());
     }
     return results;
@@ -145,7 +149,7 @@ TEST(OneDnn, LeavesSignalHandlersTheirStack) {
     struct sigaction action = {};
     action.sa_handler = [](int) { ++calls; };
     ::sigaction(SIGALRM, &action, nullptr);
-    const itimerval often = {{0, 100}, {0, 100}};   // microseconds
+    const itimerval often = {{0, 100}, {0, 100}};  // microseconds
     ::setitimer(ITIMER_REAL, &often, nullptr);
     bool right = true;
     while (calls < 1000) right = right && compute() == before;

@@ -53,12 +53,20 @@ TEST_F(PrebuiltKernels, AddTwoArraysWithoutACompiler) {
 TEST_F(PrebuiltKernels, GiveWhatThePlainEvaluatorGives) {
   std::vector<float> numbers;
   for (int i = 0; i < 1003; ++i) numbers.push_back(static_cast<float>(i % 97) * 0.11f - 5.2f);
-  const Array x = array(numbers), row = reshape(array(std::vector<float>(numbers.begin(), numbers.begin() + 1000)), {20, 50});
+  const Array x = array(numbers),
+              row = reshape(array(std::vector<float>(numbers.begin(), numbers.begin() + 1000)), {20, 50});
   const auto everything = [&] {
-    return std::vector{x + x,          x * 2.f,           tanh(x),
-                       exp(x),         sum(row),          sum(row, {1}),
-                       max(row, {0}),  softmax(row, 1),   row + array(std::vector<float>(50, 0.5f)),
-                       x.astype(float64), grad([](const Array& v) { return sum(tanh(v) * v); })(x)};
+    return std::vector{x + x,
+                       x * 2.f,
+                       tanh(x),
+                       exp(x),
+                       sum(row),
+                       sum(row, {1}),
+                       max(row, {0}),
+                       softmax(row, 1),
+                       row + array(std::vector<float>(50, 0.5f)),
+                       x.astype(float64),
+                       grad([](const Array& v) { return sum(tanh(v) * v); })(x)};
   };
   const std::vector<Array> got = everything();
   EXPECT_EQ(missing(), 0);
@@ -66,7 +74,8 @@ TEST_F(PrebuiltKernels, GiveWhatThePlainEvaluatorGives) {
   const std::vector<Array> wanted = everything();
   for (size_t i = 0; i < got.size(); ++i) {
     const auto a = got[i].astype(float64).to_vector<double>(), b = wanted[i].astype(float64).to_vector<double>();
-    for (size_t j = 0; j < a.size(); ++j) ASSERT_NEAR(a[j], b[j], 1e-5 * (1 + std::fabs(b[j]))) << "result " << i << ", element " << j;
+    for (size_t j = 0; j < a.size(); ++j)
+      ASSERT_NEAR(a[j], b[j], 1e-5 * (1 + std::fabs(b[j]))) << "result " << i << ", element " << j;
   }
 }
 

@@ -13,10 +13,10 @@ using namespace testing_kernels;
 
 TEST(SystemCompiler, a_compiler_that_hangs_is_killed_with_its_children) {
   const Scratch scratch;
-  write_script(scratch / "slow", "echo $$ > " + scratch / "pid" + "\nsleep 1000 &\necho $! >> " +
-                                     scratch / "pid" + "\nwait\n");
-  const SystemCompileResult result = compile_with_system(
-      {scratch / "slow", ""}, scaling_kernel(1), {scratch / ""}, std::chrono::milliseconds(300));
+  write_script(scratch / "slow",
+               "echo $$ > " + scratch / "pid" + "\nsleep 1000 &\necho $! >> " + scratch / "pid" + "\nwait\n");
+  const SystemCompileResult result =
+      compile_with_system({scratch / "slow", ""}, scaling_kernel(1), {scratch / ""}, std::chrono::milliseconds(300));
   EXPECT_EQ(result.status, SystemCompileResult::Status::failed);
   EXPECT_NE(result.message.find("did not end within 300 ms"), std::string::npos) << result.message;
   std::istringstream processes(read_text(scratch / "pid"));
@@ -26,8 +26,7 @@ TEST(SystemCompiler, a_compiler_that_hangs_is_killed_with_its_children) {
     return state.empty() || state.find(") Z ") != std::string::npos;
   };
   for (pid_t process; processes >> process; ++found) {
-    for (int tries = 0; tries < 1000 && !is_gone(process); ++tries)
-      ::usleep(10000);  // a signal takes its time
+    for (int tries = 0; tries < 1000 && !is_gone(process); ++tries) ::usleep(10000);  // a signal takes its time
     EXPECT_TRUE(is_gone(process)) << process;
   }
   EXPECT_EQ(found, 2);
@@ -51,12 +50,10 @@ TEST(SystemCompiler, every_compiler_here_takes_the_text) {
     const std::vector<SystemCompiler> compilers = find_system_compilers();
     ::unsetenv("WENGERT_CC");
     ASSERT_EQ(compilers.size(), 1u) << name;
-    const SystemCompileResult result = compile_with_system(
-        compilers[0], scaling_kernel(1), {scratch / ""}, std::chrono::seconds(60));
+    const SystemCompileResult result =
+        compile_with_system(compilers[0], scaling_kernel(1), {scratch / ""}, std::chrono::seconds(60));
     EXPECT_EQ(result.status, SystemCompileResult::Status::compiled) << result.message;
-    EXPECT_TRUE(
-        computes_scaling(load_shared_object(result.shared_object, {scratch / ""}).kernel, 1))
-        << name;
+    EXPECT_TRUE(computes_scaling(load_shared_object(result.shared_object, {scratch / ""}).kernel, 1)) << name;
   }
 }
 

@@ -209,9 +209,7 @@ TEST_F(ThreadsTest, TheFirstStatusWinsAndTheRestIsNotStarted) {
       return begin == 10 ? wg_status_assertion : wg_ok;
     });
     EXPECT_EQ(status, wg_status_assertion);
-    if (thread_count == 1) {
-      EXPECT_EQ(started, 11);
-    }
+    if (thread_count == 1) { EXPECT_EQ(started, 11); }
     EXPECT_LT(started, 1'000'000);
     // The next loop does not remember it.
     EXPECT_EQ(parallel_sum(1000, 10), serial_sum(1000));
@@ -220,8 +218,7 @@ TEST_F(ThreadsTest, TheFirstStatusWinsAndTheRestIsNotStarted) {
 
 TEST_F(ThreadsTest, OneOfManyStatusesIsReturned) {
   for (int round = 0; round < 200; ++round) {
-    int32_t status = parallel_for(
-        100, 1, [&](int64_t begin, int64_t) { return static_cast<int32_t>(begin + 1); });
+    int32_t status = parallel_for(100, 1, [&](int64_t begin, int64_t) { return static_cast<int32_t>(begin + 1); });
     ASSERT_GE(status, 1);
     ASSERT_LE(status, 100);
   }
@@ -249,9 +246,8 @@ TEST_F(ThreadsTest, CallersWithFailuresDoNotDisturbEachOther) {
     callers.emplace_back([&, i] {
       for (int round = 0; round < 300; ++round) {
         int32_t own = i % 2 == 0 ? 0 : 100 + i;
-        int32_t status = parallel_for(64, 1, [&](int64_t begin, int64_t) -> int32_t {
-          return begin == round % 64 ? own : wg_ok;
-        });
+        int32_t status =
+            parallel_for(64, 1, [&](int64_t begin, int64_t) -> int32_t { return begin == round % 64 ? own : wg_ok; });
         if (status != own) ++wrong;
       }
     });
@@ -279,8 +275,7 @@ TEST_F(ThreadsTest, ShortLoopsInSuccessionWakeTheWorkers) {
   std::atomic<bool> helped{false};
   while (!helped) {
     parallel_for(16, 1, [&](int64_t, int64_t) {
-      for (std::atomic<int> i{0}; i < 100; ++i) {
-      }
+      for (std::atomic<int> i{0}; i < 100; ++i) {}
       if (std::this_thread::get_id() != self) helped = true;
       return wg_ok;
     });
@@ -352,8 +347,7 @@ TEST_F(ThreadsTest, ForkWhileOtherThreadsRunLoops) {
   }
   for (int round = 0; round < 20; ++round) {
     // The child has the pool for itself even if another thread of the parent had it.
-    EXPECT_EQ(
-        in_child([&] { return together(2).size() != 2 || parallel_sum(5000, 10) != expected; }), 0);
+    EXPECT_EQ(in_child([&] { return together(2).size() != 2 || parallel_sum(5000, 10) != expected; }), 0);
   }
   stop = true;
   for (auto& caller : callers) caller.join();
@@ -377,8 +371,7 @@ TEST_F(ThreadsTest, ABusyProcessorDelaysNobody) {
   pid_t other = fork();
   if (other == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (std::atomic<uint64_t> i{0};; ++i) {
-    }
+    for (std::atomic<uint64_t> i{0};; ++i) {}
   }
   for (int round = 0; round < 200; ++round) {
     EXPECT_EQ(parallel_sum(20'000, 50), serial_sum(20'000));

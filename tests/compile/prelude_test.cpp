@@ -48,26 +48,23 @@ std::vector<std::string> all_names() {
 /// elements.
 std::string loops() {
   std::ostringstream text;
-  const auto loop = [&](const std::string& name, const std::string& result, const std::string& type,
-                        int arguments) {
+  const auto loop = [&](const std::string& name, const std::string& result, const std::string& type, int arguments) {
     text << "void run_" << name << "(";
     for (int k = 0; k < arguments; ++k) text << "const " << type << "* restrict x" << k << ", ";
-    text << result
-         << "* restrict y, int64_t n) {\n  for (int64_t i = 0; i < n; ++i) y[i] = " << name << "(";
+    text << result << "* restrict y, int64_t n) {\n  for (int64_t i = 0; i < n; ++i) y[i] = " << name << "(";
     for (int k = 0; k < arguments; ++k) text << (k ? ", x" : "x") << k << "[i]";
     text << ");\n}\n";
   };
   for (const auto& [suffix, type] : {std::pair{"_f32", "float"}, std::pair{"_f64", "double"}}) {
-    for (const char* name : {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "sin", "cos", "erf",
-                             "erfc", "erfinv", "sqrt", "rsqrt", "sign", "round", "floor"})
+    for (const char* name : {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "sin", "cos", "erf", "erfc", "erfinv",
+                             "sqrt", "rsqrt", "sign", "round", "floor"})
       loop("wg_" + std::string(name) + suffix, type, type, 1);
     for (const char* name : {"pow", "max", "min", "mod", "floordiv"})
       loop("wg_" + std::string(name) + suffix, type, type, 2);
     loop("wg_fma" + std::string(suffix), type, type, 3);
   }
   for (const auto& [suffix, type] : {std::pair{"_i32", "int32_t"}, std::pair{"_i64", "int64_t"}})
-    for (const char* name : {"floordiv", "mod", "pow"})
-      loop("wg_" + std::string(name) + suffix, type, type, 2);
+    for (const char* name : {"floordiv", "mod", "pow"}) loop("wg_" + std::string(name) + suffix, type, type, 2);
   loop("wg_uniform_f32", "float", "uint32_t", 1);
   loop("wg_normal_f32", "float", "uint32_t", 1);
   loop("wg_uniform_f64", "double", "uint32_t", 2);
@@ -135,7 +132,7 @@ std::vector<Level> levels() {
 #if defined(__x86_64__)
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
   return {{"x86-64", "-march=x86-64", "", true},
           {"x86-64-v3", "-march=x86-64-v3", "ymm", v3},
           {"x86-64-v4", "-march=x86-64-v4 -mprefer-vector-width=512", "zmm", v4}};
@@ -155,19 +152,16 @@ int shell(const std::string& command) { return std::system(command.c_str()); }
 /// Every compiler of {gcc, clang-19} that this machine has, at every level; the libraries that it
 /// can run are loaded.
 std::vector<Build> compile_all() {
-  std::string pattern =
-      (std::filesystem::temp_directory_path() / "wengert-prelude-XXXXXX").string();
+  std::string pattern = (std::filesystem::temp_directory_path() / "wengert-prelude-XXXXXX").string();
   const std::filesystem::path folder = mkdtemp(pattern.data());
-  std::ofstream(folder / "prelude.c") << "#include <stdint.h>\n"
-                                      << prelude_text(all_names()) << loops();
+  std::ofstream(folder / "prelude.c") << "#include <stdint.h>\n" << prelude_text(all_names()) << loops();
   std::vector<Build> builds;
   for (const auto& [compiler, optimize] : {std::pair{"gcc", "-O3"}, std::pair{"clang-19", "-O2"}}) {
     if (shell("command -v " + std::string(compiler) + " > /dev/null 2>&1") != 0) continue;
     for (const Level& level : levels()) {
       Build build{compiler + (" " + level.name), {}, {}, nullptr, level.vectors};
       const std::string in = "cd " + folder.string() + " && " + compiler;
-      const std::string library =
-          "prelude" + std::to_string(builds.size()) + ".so";  // dlopen knows them by name
+      const std::string library = "prelude" + std::to_string(builds.size()) + ".so";  // dlopen knows them by name
       if (shell(in + " -std=c11 " + optimize + " " + level.options +
                 " -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fwrapv"
                 " -Wall -Wextra -Werror -S prelude.c -o prelude.s 2> errors.txt") != 0 ||
@@ -208,14 +202,12 @@ TEST(Prelude, NamesNeedsAndOrder) {
   for (const PreludeFunction& function : prelude()) {
     EXPECT_EQ(std::count(earlier.begin(), earlier.end(), function.name), 0) << function.name;
     for (std::string_view need : function.needs)
-      EXPECT_EQ(std::count(earlier.begin(), earlier.end(), need), 1)
-          << function.name << " needs " << need;
+      EXPECT_EQ(std::count(earlier.begin(), earlier.end(), need), 1) << function.name << " needs " << need;
     EXPECT_NE(function.text.find(" " + std::string(function.name) + "("), std::string_view::npos);
     earlier.push_back(function.name);
   }
   EXPECT_EQ(prelude_function("wg_sin_f32").needs, std::vector<std::string_view>{"wg_sine_f32"});
-  const std::vector<std::string> two{"wg_tanh_f32", "wg_exp_f32"},
-      swapped{"wg_exp_f32", "wg_tanh_f32", "wg_exp_f32"};
+  const std::vector<std::string> two{"wg_tanh_f32", "wg_exp_f32"}, swapped{"wg_exp_f32", "wg_tanh_f32", "wg_exp_f32"};
   EXPECT_EQ(prelude_text(two), prelude_text(swapped));
   EXPECT_EQ(prelude_text(two).find("wg_log"), std::string::npos);
   EXPECT_NE(prelude_text(two).find("wg_from_bits_f32(uint32_t"), std::string::npos);
@@ -231,9 +223,7 @@ TEST(Prelude, NamesNeedsAndOrder) {
 /// The instructions of one function in an assembly text.
 std::string body_of(const std::string& assembly, const std::string& symbol) {
   const std::size_t begin = assembly.find("\n" + symbol + ":");
-  return begin == assembly.npos
-             ? ""
-             : assembly.substr(begin, assembly.find("\t.size\t" + symbol, begin) - begin);
+  return begin == assembly.npos ? "" : assembly.substr(begin, assembly.find("\t.size\t" + symbol, begin) - begin);
 }
 
 TEST(Prelude, LoopsAreVectorizedAndCallNothing) {
@@ -269,11 +259,9 @@ double ulp_error(T got, Wide want) {
   if (std::isinf(want)) return got == static_cast<T>(want) ? 0 : wrong;
   if (want == 0 && got == 0) return std::signbit(want) == std::signbit(got) ? 0 : wrong;
   if (std::isinf(static_cast<T>(want)) && got == static_cast<T>(want)) return 0;
-  const Wide value =
-      std::isinf(got) ? std::copysign(std::ldexp(Wide{1}, top), Wide{got}) : Wide{got};
+  const Wide value = std::isinf(got) ? std::copysign(std::ldexp(Wide{1}, top), Wide{got}) : Wide{got};
   const int exponent = want == 0 ? bottom : std::max(std::ilogb(want) + 1 - digits, bottom);
-  return static_cast<double>(
-      std::ldexp(std::fabs(value - want), -std::min(exponent, top - digits)));
+  return static_cast<double>(std::ldexp(std::fabs(value - want), -std::min(exponent, top - digits)));
 }
 
 /// The largest error seen, and where.
@@ -285,14 +273,11 @@ struct Worst {
   }
 };
 
-void expect_within(const std::string& function, const Build& build, const Worst& worst,
-                   double bound) {
+void expect_within(const std::string& function, const Build& build, const Worst& worst, double bound) {
   ::testing::Test::RecordProperty(function + " on " + build.name, std::to_string(worst.error));
   if (std::getenv("WENGERT_SWEEP_PRINT") != nullptr)
-    std::printf("  %-16s %-20s %.4f ULP at %a\n", function.c_str(), build.name.c_str(), worst.error,
-                worst.at);
-  EXPECT_LE(worst.error, bound) << function << "(" << worst.at << ", " << worst.second << ") on "
-                                << build.name;
+    std::printf("  %-16s %-20s %.4f ULP at %a\n", function.c_str(), build.name.c_str(), worst.error, worst.at);
+  EXPECT_LE(worst.error, bound) << function << "(" << worst.at << ", " << worst.second << ") on " << build.name;
 }
 
 template <class T>
@@ -343,8 +328,7 @@ const Case cases[] = {
 };
 
 /// Runs a float32 function of one argument over bit patterns [begin, end) in steps of stride.
-void sweep(const Case& test, uint64_t begin, uint64_t end, uint64_t stride,
-           std::vector<Worst>& worst) {
+void sweep(const Case& test, uint64_t begin, uint64_t end, uint64_t stride, std::vector<Worst>& worst) {
   const std::vector<const Build*> on = running();
   std::vector<float> x, y;
   std::vector<double> truth;
@@ -357,8 +341,7 @@ void sweep(const Case& test, uint64_t begin, uint64_t end, uint64_t stride,
     }
     y.resize(x.size());
     for (std::size_t b = 0; b < on.size(); ++b) {
-      on[b]->find<Unary<float>>("run_wg_" + std::string(test.name) + "_f32")(x.data(), y.data(),
-                                                                             std::ssize(x));
+      on[b]->find<Unary<float>>("run_wg_" + std::string(test.name) + "_f32")(x.data(), y.data(), std::ssize(x));
       for (std::size_t i = 0; i < x.size(); ++i) worst[b].take(ulp_error(y[i], truth[i]), x[i]);
     }
   }
@@ -383,8 +366,7 @@ TEST(Prelude, Float32OverTheWholeRange) {
     half.join();
     for (std::size_t b = 0; b < positive.size(); ++b)
       expect_within(test.name + std::string("_f32"), *running()[b],
-                    positive[b].error > negative[b].error ? positive[b] : negative[b],
-                    test.bound_f32);
+                    positive[b].error > negative[b].error ? positive[b] : negative[b], test.bound_f32);
   }
 }
 
@@ -392,14 +374,15 @@ TEST(Prelude, Float32OverTheWholeRange) {
 template <class T>
 std::vector<T> special_arguments() {
   using limits = std::numeric_limits<T>;
-  std::vector<T> at{
-      0, limits::denorm_min(), limits::min(), limits::max(), limits::infinity(), 1, 2, 10, 27.2265};
+  std::vector<T> at{0, limits::denorm_min(), limits::min(), limits::max(), limits::infinity(), 1, 2, 10, 27.2265};
+  // clang-format off
   for (double x : {
         88.722839, 88.0296919, 87.3365447, 103.972084, 709.782712893384, 708.396418532264,
         745.13321910194, 9.0109, 19.0615, 3.9192, 5.8636, 10.05, 26.543, 0.5, 0.25, 0.55, 1e-8,
         1e-16, 0.346573590279972654, 0.6931471805599453, 0.7071067811865476, 1.4142135623730951,
         1.5707963267948966, 3.141592653589793, 6.283185307179586, 1e30, 1e300, 16.6355, 36.7368,
         18.0, 40.0})
+    // clang-format on
     at.push_back(static_cast<T>(x));
   const std::size_t count = at.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -421,10 +404,8 @@ TEST(Prelude, Float32AtSpecialArguments) {
   for (const Case& test : cases)
     for (const Build* build : running()) {
       Worst worst;
-      build->find<Unary<float>>("run_wg_" + std::string(test.name) + "_f32")(x.data(), y.data(),
-                                                                             std::ssize(x));
-      for (std::size_t i = 0; i < x.size(); ++i)
-        worst.take(ulp_error(y[i], test.in_double(x[i])), x[i]);
+      build->find<Unary<float>>("run_wg_" + std::string(test.name) + "_f32")(x.data(), y.data(), std::ssize(x));
+      for (std::size_t i = 0; i < x.size(); ++i) worst.take(ulp_error(y[i], test.in_double(x[i])), x[i]);
       expect_within(test.name + std::string("_f32"), *build, worst, test.bound_f32);
     }
 }
@@ -439,9 +420,7 @@ std::vector<double> float64_samples(const Case& test) {
     x.push_back(std::bit_cast<double>(random()));
     x.push_back(std::ldexp(range(random), -static_cast<int>(random() % 40)));
   }
-  std::erase_if(x, [&](double value) {
-    return std::isfinite(value) && std::fabs(value) > test.largest_f64;
-  });
+  std::erase_if(x, [&](double value) { return std::isfinite(value) && std::fabs(value) > test.largest_f64; });
   return x;
 }
 
@@ -453,8 +432,7 @@ TEST(Prelude, Float64OnSamples) {
     std::vector<double> y(x.size());
     for (const Build* build : running()) {
       Worst worst;
-      build->find<Unary<double>>("run_wg_" + std::string(test.name) + "_f64")(x.data(), y.data(),
-                                                                              std::ssize(x));
+      build->find<Unary<double>>("run_wg_" + std::string(test.name) + "_f64")(x.data(), y.data(), std::ssize(x));
       for (std::size_t i = 0; i < x.size(); ++i) worst.take(ulp_error(y[i], truth[i]), x[i]);
       expect_within(test.name + std::string("_f64"), *build, worst, test.bound_f64);
     }
@@ -462,8 +440,7 @@ TEST(Prelude, Float64OnSamples) {
 }
 
 TEST(Prelude, HugeSinesStayBounded) {
-  std::vector<double> x{1.6777217e7, 1e9,  1e15,  1e16,
-                        1e17,        1e22, 1e100, std::numeric_limits<double>::max()};
+  std::vector<double> x{1.6777217e7, 1e9, 1e15, 1e16, 1e17, 1e22, 1e100, std::numeric_limits<double>::max()};
   std::vector<double> y(x.size());
   for (const Build* build : running())
     for (const char* name : {"run_wg_sin_f64", "run_wg_cos_f64"}) {
@@ -481,20 +458,16 @@ TEST(Prelude, EndsAndSymmetry) {
   y.resize(x.size());
   z.resize(x.size());
   for (const Build* build : running()) {
-    for (const char* name :
-         {"run_wg_tanh_f32", "run_wg_erf_f32", "run_wg_sin_f32", "run_wg_sigmoid_f32"}) {
+    for (const char* name : {"run_wg_tanh_f32", "run_wg_erf_f32", "run_wg_sin_f32", "run_wg_sigmoid_f32"}) {
       build->find<Unary<float>>(name)(x.data(), y.data(), std::ssize(x));
       build->find<Unary<float>>(name)(negative.data(), z.data(), std::ssize(x));
-      const bool odd = std::string(name) != "run_wg_sigmoid_f32",
-                 saturates = std::string(name) != "run_wg_sin_f32";
+      const bool odd = std::string(name) != "run_wg_sigmoid_f32", saturates = std::string(name) != "run_wg_sin_f32";
       for (std::size_t i = 0; i < x.size() - 1; ++i) {
         ASSERT_LE(std::fabs(y[i]), 1) << name << "(" << x[i] << ") on " << build->name;
         ASSERT_TRUE(!odd || y[i] == -z[i]) << name << "(" << x[i] << ") on " << build->name;
-        ASSERT_TRUE(!saturates || x[i] < 20 || y[i] == 1)
-            << name << "(" << x[i] << ") on " << build->name;
+        ASSERT_TRUE(!saturates || x[i] < 20 || y[i] == 1) << name << "(" << x[i] << ") on " << build->name;
       }
-      EXPECT_TRUE(saturates ? y.back() == 1 : std::isnan(y.back()))
-          << name << " on " << build->name;
+      EXPECT_TRUE(saturates ? y.back() == 1 : std::isnan(y.back())) << name << " on " << build->name;
     }
   }
 }
@@ -502,8 +475,7 @@ TEST(Prelude, EndsAndSymmetry) {
 // ---- Two arguments
 
 template <class T, class Wide>
-void expect_powers(const std::string& symbol, const std::vector<T>& x, const std::vector<T>& y,
-                   double bound) {
+void expect_powers(const std::string& symbol, const std::vector<T>& x, const std::vector<T>& y, double bound) {
   std::vector<Wide> truth;
   for (std::size_t i = 0; i < x.size(); ++i) truth.push_back(std::pow(Wide{x[i]}, Wide{y[i]}));
   std::vector<T> z(x.size());
@@ -546,14 +518,14 @@ TEST(Prelude, PowersOfSamples) {
 template <class T>
 std::pair<std::vector<T>, std::vector<T>> power_specials() {
   using limits = std::numeric_limits<T>;
-  std::vector<T> values{
-        0, limits::denorm_min(), limits::min(), limits::max(), limits::infinity(),
-        limits::quiet_NaN()};
+  std::vector<T> values{0, limits::denorm_min(), limits::min(), limits::max(), limits::infinity(), limits::quiet_NaN()};
+  // clang-format off
   for (double v : {
         1.0, 2.0, 3.0, 0.5, 0.01, 1.5, 2.5, 1e-30, 1e30, 8388607.0, 8388608.0, 8388609.0,
         8388607.5, 16777215.0, 16777216.0, 16777218.0, 4503599627370495.0, 4503599627370497.0,
         9007199254740991.0, 9007199254740992.0, 1e19, 1e20, 1.0000001, 0.9999999, 1e-5, 127.0,
         128.0, 149.0, 150.0})
+    // clang-format on
     values.push_back(static_cast<T>(v));
   const std::size_t count = values.size();
   for (std::size_t i = 0; i < count; ++i) values.push_back(-values[i]);
@@ -579,16 +551,12 @@ void expect_extremes(const std::string& suffix) {
       for (T b : values) x.push_back(a), y.push_back(b);
   std::vector<T> largest(x.size()), smallest(x.size());
   for (const Build* build : running()) {
-    build->find<Binary<T>>("run_wg_max" + suffix)(x.data(), y.data(), largest.data(),
-                                                  std::ssize(x));
-    build->find<Binary<T>>("run_wg_min" + suffix)(x.data(), y.data(), smallest.data(),
-                                                  std::ssize(x));
+    build->find<Binary<T>>("run_wg_max" + suffix)(x.data(), y.data(), largest.data(), std::ssize(x));
+    build->find<Binary<T>>("run_wg_min" + suffix)(x.data(), y.data(), smallest.data(), std::ssize(x));
     for (std::size_t i = 0; i < x.size(); ++i) {
       const bool none = std::isnan(x[i]) || std::isnan(y[i]);
-      EXPECT_TRUE(none ? std::isnan(largest[i]) : largest[i] == std::max(x[i], y[i]))
-          << x[i] << " " << y[i];
-      EXPECT_TRUE(none ? std::isnan(smallest[i]) : smallest[i] == std::min(x[i], y[i]))
-          << x[i] << " " << y[i];
+      EXPECT_TRUE(none ? std::isnan(largest[i]) : largest[i] == std::max(x[i], y[i])) << x[i] << " " << y[i];
+      EXPECT_TRUE(none ? std::isnan(smallest[i]) : smallest[i] == std::min(x[i], y[i])) << x[i] << " " << y[i];
     }
   }
 }
@@ -623,8 +591,7 @@ void expect_real_division(const std::string& suffix) {
   std::vector<T> rest(a.size()), quotient(a.size());
   for (const Build* build : running()) {
     build->find<Binary<T>>("run_wg_mod" + suffix)(a.data(), b.data(), rest.data(), std::ssize(a));
-    build->find<Binary<T>>("run_wg_floordiv" + suffix)(a.data(), b.data(), quotient.data(),
-                                                       std::ssize(a));
+    build->find<Binary<T>>("run_wg_floordiv" + suffix)(a.data(), b.data(), quotient.data(), std::ssize(a));
     Worst worst_rest, worst_quotient;
     for (std::size_t i = 0; i < a.size(); ++i) {
       const auto [true_rest, true_quotient] = divide_downwards(a[i], b[i]);
@@ -661,8 +628,7 @@ std::vector<T> integers() {
   std::vector<T> values{limits::min(), limits::min() + 1, limits::max(), limits::max() - 1};
   for (int v = -20; v <= 20; ++v) values.push_back(static_cast<T>(v));
   std::mt19937_64 random(3);
-  for (int i = 0; i < 100; ++i)
-    values.push_back(static_cast<T>(random()) >> (random() % (8 * sizeof(T))));
+  for (int i = 0; i < 100; ++i) values.push_back(static_cast<T>(random()) >> (random() % (8 * sizeof(T))));
   return values;
 }
 
@@ -674,21 +640,17 @@ void expect_division(const std::string& suffix) {
     for (T y : integers<T>()) a.push_back(x), b.push_back(y);
   std::vector<T> quotient(a.size()), rest(a.size());
   for (const Build* build : running()) {
-    build->find<Binary<T>>("run_wg_floordiv" + suffix)(a.data(), b.data(), quotient.data(),
-                                                       std::ssize(a));
+    build->find<Binary<T>>("run_wg_floordiv" + suffix)(a.data(), b.data(), quotient.data(), std::ssize(a));
     build->find<Binary<T>>("run_wg_mod" + suffix)(a.data(), b.data(), rest.data(), std::ssize(a));
     for (std::size_t i = 0; i < a.size(); ++i) {
-      const std::string where =
-          std::to_string(a[i]) + " by " + std::to_string(b[i]) + " on " + build->name;
+      const std::string where = std::to_string(a[i]) + " by " + std::to_string(b[i]) + " on " + build->name;
       if (b[i] == 0) {
         ASSERT_TRUE(quotient[i] == 0 && rest[i] == 0) << where;
       } else {  // these two determine both
-        ASSERT_EQ(static_cast<U>(static_cast<U>(quotient[i]) * static_cast<U>(b[i]) +
-                                 static_cast<U>(rest[i])),
+        ASSERT_EQ(static_cast<U>(static_cast<U>(quotient[i]) * static_cast<U>(b[i]) + static_cast<U>(rest[i])),
                   static_cast<U>(a[i]))
             << where;
-        ASSERT_TRUE(b[i] > 0 ? 0 <= rest[i] && rest[i] < b[i] : b[i] < rest[i] && rest[i] <= 0)
-            << where;
+        ASSERT_TRUE(b[i] > 0 ? 0 <= rest[i] && rest[i] < b[i] : b[i] < rest[i] && rest[i] <= 0) << where;
       }
     }
   }
@@ -718,8 +680,7 @@ void expect_integer_powers(const std::string& suffix) {
   std::vector<T> power(a.size());
   for (const Build* build : running()) {
     build->find<Binary<T>>("run_wg_pow" + suffix)(a.data(), b.data(), power.data(), std::ssize(a));
-    for (std::size_t i = 0; i < a.size(); ++i)
-      ASSERT_EQ(power[i], truth[i]) << a[i] << "^" << b[i] << build->name;
+    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(power[i], truth[i]) << a[i] << "^" << b[i] << build->name;
   }
 }
 
@@ -740,16 +701,14 @@ TEST(Prelude, PhiloxMeetsThePublishedVectors) {
     std::array<uint32_t, 4> result;
   };
   constexpr uint32_t f = 0xffffffffu;
-  const Vector vectors[] = {
-      // "philox4x32 10" in kat_vectors of Random123
-      {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-      {{f, f, f, f}, {f, f}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-       {0xa4093822, 0x299f31d0},
-       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
+  const Vector vectors[] = {// "philox4x32 10" in kat_vectors of Random123
+                            {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+                            {{f, f, f, f}, {f, f}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+                            {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                             {0xa4093822, 0x299f31d0},
+                             {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
   for (const Build* build : running()) {
-    auto* rounds =
-        build->find<uint32_t(const uint32_t*, const uint32_t*, uint32_t*)>("round_wg_philox");
+    auto* rounds = build->find<uint32_t(const uint32_t*, const uint32_t*, uint32_t*)>("round_wg_philox");
     auto* block = build->find<Words>("run_wg_philox_block");
     auto* bits = build->find<Words>("run_wg_random_bits");
     for (const Vector& v : vectors) {
@@ -757,36 +716,31 @@ TEST(Prelude, PhiloxMeetsThePublishedVectors) {
       rounds(v.counter.data(), v.key.data(), result.data());
       EXPECT_EQ(result, v.result) << build->name;
     }
-    for (uint64_t first : {uint64_t{0}, uint64_t{0xfffffff0},
-                           uint64_t{1} << 61}) {  // blocks, rounds and words agree
+    for (uint64_t first : {uint64_t{0}, uint64_t{0xfffffff0}, uint64_t{1} << 61}) {  // blocks, rounds and words agree
       std::vector<uint32_t> words(4 * 40), pulled(4 * 40);
       block(5, 7, first, words.data(), 40);
       bits(5, 7, 4 * first, pulled.data(), 160);
       EXPECT_EQ(words, pulled) << build->name;
       for (uint64_t i = 0; i < 40; ++i) {
         const uint64_t counter = first + i;
-        const std::array<uint32_t, 4> wide{static_cast<uint32_t>(counter),
-                                           static_cast<uint32_t>(counter >> 32), 0, 0};
+        const std::array<uint32_t, 4> wide{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32), 0, 0};
         const std::array<uint32_t, 2> key{5, 7};
         std::array<uint32_t, 4> result{};
         EXPECT_EQ(rounds(wide.data(), key.data(), result.data()), words[4 * i + 3]);
-        EXPECT_TRUE(std::equal(result.begin(), result.end(),
-                               words.begin() + static_cast<std::ptrdiff_t>(4 * i)));
+        EXPECT_TRUE(std::equal(result.begin(), result.end(), words.begin() + static_cast<std::ptrdiff_t>(4 * i)));
       }
     }
   }
 }
 
 TEST(Prelude, Uniform) {
-  std::vector<uint32_t> high{0, 255, 256, 0x80000000u, 0xffffffffu},
-      low{0, 63, 64, 0xffffffffu, 0xffffffffu};
+  std::vector<uint32_t> high{0, 255, 256, 0x80000000u, 0xffffffffu}, low{0, 63, 64, 0xffffffffu, 0xffffffffu};
   std::mt19937 random(5);
   for (int i = 0; i < 100000; ++i) high.push_back(random()), low.push_back(random());
   std::vector<float> x(high.size());
   std::vector<double> y(high.size());
   for (const Build* build : running()) {
-    build->find<void(const uint32_t*, float*, int64_t)>("run_wg_uniform_f32")(high.data(), x.data(),
-                                                                              std::ssize(x));
+    build->find<void(const uint32_t*, float*, int64_t)>("run_wg_uniform_f32")(high.data(), x.data(), std::ssize(x));
     build->find<void(const uint32_t*, const uint32_t*, double*, int64_t)>("run_wg_uniform_f64")(
         high.data(), low.data(), y.data(), std::ssize(y));
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -815,21 +769,16 @@ void expect_inverse_erf(const std::string& suffix, double bound) {
   std::mt19937_64 random(9);
   std::uniform_real_distribution<T> uniform(-1, 1);
   std::vector<T> x{
-        0, T(-0.0), 1, -1, T(nan), 2, -2, T(inf), std::numeric_limits<T>::denorm_min(),
-        std::numeric_limits<T>::min()};
+      0, T(-0.0), 1, -1, T(nan), 2, -2, T(inf), std::numeric_limits<T>::denorm_min(), std::numeric_limits<T>::min()};
   for (int i = 0; i < sample_count(100000); ++i) {
-    const T value = uniform(random),
-            tail = std::ldexp(uniform(random), -static_cast<int>(random() % 50));
+    const T value = uniform(random), tail = std::ldexp(uniform(random), -static_cast<int>(random() % 50));
     for (T v : {value, tail, std::copysign(1 - std::fabs(tail), tail)}) x.push_back(v);
   }
   std::vector<long double> truth;
   for (T value : x) {
     const long double size = std::fabs(value);
     const bool finite = size < 1 && size > 0;
-    const long double y = finite      ? inverse_erf(size, 1 - size)
-                          : size == 1 ? inf
-                          : size == 0 ? 0
-                                      : nan;
+    const long double y = finite ? inverse_erf(size, 1 - size) : size == 1 ? inf : size == 0 ? 0 : nan;
     truth.push_back(std::copysign(y, static_cast<long double>(value)));
   }
   std::vector<T> y(x.size());
@@ -857,8 +806,7 @@ long double quantile(uint64_t bits, int count) {
 
 TEST(Prelude, Normal) {
   std::mt19937 random(13);
-  std::vector<uint32_t> high{0, 1, 2, 0x7fffffffu, 0x80000000u, 0xfffffffeu, 0xffffffffu},
-      low(high.size(), 0);
+  std::vector<uint32_t> high{0, 1, 2, 0x7fffffffu, 0x80000000u, 0xfffffffeu, 0xffffffffu}, low(high.size(), 0);
   for (int i = 0; i < sample_count(100000); ++i) {
     high.push_back(i % 2 ? random() : random() >> (random() % 32));
     low.push_back(random());
@@ -871,10 +819,9 @@ TEST(Prelude, Normal) {
     truth_y.push_back(quantile(uint64_t{high[i]} << 31 | low[i] >> 1, 63));
   }
   for (const Build* build : running()) {
-    build->find<void(const uint32_t*, float*, int64_t)>("run_wg_normal_f32")(high.data(), x.data(),
-                                                                             std::ssize(x));
-    build->find<void(const uint32_t*, const uint32_t*, double*, int64_t)>("run_wg_normal_f64")(
-        high.data(), low.data(), y.data(), std::ssize(y));
+    build->find<void(const uint32_t*, float*, int64_t)>("run_wg_normal_f32")(high.data(), x.data(), std::ssize(x));
+    build->find<void(const uint32_t*, const uint32_t*, double*, int64_t)>("run_wg_normal_f64")(high.data(), low.data(),
+                                                                                               y.data(), std::ssize(y));
     Worst worst_x, worst_y;
     for (std::size_t i = 0; i < x.size(); ++i) {
       worst_x.take(ulp_error(x[i], truth_x[i]), high[i]);
@@ -900,8 +847,7 @@ double chi_square_deviation(const std::vector<int>& counts, double expected, dou
 TEST(Prelude, PermutationsAreBijections) {
   for (const Build* build : running()) {
     auto* permute = build->find<Permutation>("run_wg_permute");
-    for (uint64_t n : {0,  1,  2,  3,   4,   5,   6,   7,    15,   16,    17,
-                       63, 64, 65, 100, 255, 256, 257, 1000, 4096, 60000, 65537})
+    for (uint64_t n : {0, 1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 63, 64, 65, 100, 255, 256, 257, 1000, 4096, 60000, 65537})
       for (uint32_t key : {0u, 1u, 0xdeadbeefu}) {
         std::vector<uint64_t> places(n);
         permute(key, 3, places.data(), n);
@@ -917,10 +863,8 @@ TEST(Prelude, PermutationsAreBijections) {
 
 TEST(Prelude, PermutationsOfLargeRanges) {
   for (const Build* build : running()) {
-    auto* element =
-        build->find<uint64_t(uint32_t, uint32_t, uint64_t, uint64_t)>("element_wg_permute");
-    for (uint64_t n :
-         {(uint64_t{1} << 40) + 7, uint64_t{1} << 62, (uint64_t{1} << 63) - 1, ~uint64_t{0}}) {
+    auto* element = build->find<uint64_t(uint32_t, uint32_t, uint64_t, uint64_t)>("element_wg_permute");
+    for (uint64_t n : {(uint64_t{1} << 40) + 7, uint64_t{1} << 62, (uint64_t{1} << 63) - 1, ~uint64_t{0}}) {
       std::vector<uint64_t> places;
       for (uint64_t i = 0; i < 1000; ++i) places.push_back(element(1, 2, i < 500 ? i : n - i, n));
       EXPECT_LT(*std::max_element(places.begin(), places.end()), n);
@@ -933,8 +877,7 @@ TEST(Prelude, PermutationsOfLargeRanges) {
 
 TEST(Prelude, PermutationsAreFlat) {
   auto* permute = running().front()->find<Permutation>("run_wg_permute");
-  for (const auto& [n, orders] :
-       {std::pair{2, 2}, std::pair{3, 6}, std::pair{4, 24}, std::pair{5, 120}}) {
+  for (const auto& [n, orders] : {std::pair{2, 2}, std::pair{3, 6}, std::pair{4, 24}, std::pair{5, 120}}) {
     std::map<std::vector<uint64_t>, int> seen;  // every order equally often
     for (uint32_t key = 0; key < 1000u * static_cast<uint32_t>(orders); ++key) {
       std::vector<uint64_t> places(static_cast<std::size_t>(n));
@@ -954,16 +897,14 @@ TEST(Prelude, PermutationsAreFlat) {
     for (uint64_t i = 0; i < n; ++i) ++counts[i * n + places[i]];
   }
   EXPECT_LT(std::fabs(chi_square_deviation(counts, 100, (n - 1) * (n - 1))), 4);
-  constexpr uint64_t
-      large = 60000,
-      boxes = 50;  // every region into every region equally often, within one permutation
+  constexpr uint64_t large = 60000,
+                     boxes = 50;  // every region into every region equally often, within one permutation
   std::vector<uint64_t> places(large);
   permute(8, 9, places.data(), large);
   std::vector<int> regions(boxes * boxes), steps(boxes * boxes);
   for (uint64_t i = 0; i < large; ++i) {
     ++regions[i * boxes / large * boxes + places[i] * boxes / large];
-    ++steps[places[i] * boxes / large * boxes +
-            places[(i + 1) % large] * boxes / large];  // neighbours part
+    ++steps[places[i] * boxes / large * boxes + places[(i + 1) % large] * boxes / large];  // neighbours part
   }
   EXPECT_LT(std::fabs(chi_square_deviation(regions, 24, (boxes - 1) * (boxes - 1))), 4);
   EXPECT_LT(std::fabs(chi_square_deviation(steps, 24, (boxes - 1) * (boxes - 1))), 4);

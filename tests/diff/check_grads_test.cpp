@@ -41,7 +41,8 @@ std::string found(const std::function<Array(const Two&)>& f, const CheckOptions&
 TEST(CheckGrads, AcceptsWhatIsRight) {
   EXPECT_EQ(found(smooth), "");
   EXPECT_EQ(found(smooth, {.order = 3}), "");
-  check_grads([](const Array& x, const Array& y) { return std::pair{x * y, sum(x)}; }, std::tuple{array(1.5f), array(2.5)});
+  check_grads([](const Array& x, const Array& y) { return std::pair{x * y, sum(x)}; },
+              std::tuple{array(1.5f), array(2.5)});
   check_grads([](const Array& x) { return x * x; }, 3.0);
 }
 
@@ -67,7 +68,8 @@ TEST(CheckGrads, FindsWrongSecondDerivatives) {
       };
       EXPECT_EQ(found(f, {.order = 1}), "");
       const std::string text = found(f);
-      EXPECT_TRUE(text.starts_with("check_grads(f): " + outer + " mode of " + inner + " mode, order 2, operand [0].a f64[2,3]: "))
+      EXPECT_TRUE(text.starts_with("check_grads(f): " + outer + " mode of " + inner +
+                                   " mode, order 2, operand [0].a f64[2,3]: "))
           << text;
     }
   }

@@ -79,7 +79,11 @@ TEST(Grad, TakesNumbersByTheirType) {
 }
 
 TEST(Grad, AuxiliaryOutputIsConcrete) {
-  struct Aux { Array y; std::vector<Array> more; std::string text; };
+  struct Aux {
+    Array y;
+    std::vector<Array> more;
+    std::string text;
+  };
   const auto f = [](const Array& x) {
     const Array y = tanh(x);
     return std::pair{sum(y * y), Aux{y, {x, array(1)}, "kept"}};
@@ -112,7 +116,10 @@ TEST(Grad, GradientsHaveTheArgumentsDtype) {
 }
 
 TEST(Grad, LeavesThatAreNotDifferentiatedHaveNoGradient) {
-  struct Tree { Array x, count, flag, missing; Statistics mean; };
+  struct Tree {
+    Array x, count, flag, missing;
+    Statistics mean;
+  };
   const Tree t{array(2.0), array(3), array(true), {}, {array(5.0)}};
   const auto g = grad([](const Tree& t) { return t.x * t.x * t.count * t.mean.value; })(t);
   EXPECT_EQ(g.x.item<double>(), 60);
@@ -137,9 +144,7 @@ TEST(Grad, DerivativesOfAnyOrder) {
 
 TEST(Grad, InnerGradientsUseOuterValues) {
   // d/dx [ x * d/dy (x y²) ] = d/dx 2 x² y = 4 x y
-  const auto f = [](const Array& x) {
-    return x * grad([&](const Array& y) { return x * y * y; })(3.0);
-  };
+  const auto f = [](const Array& x) { return x * grad([&](const Array& y) { return x * y * y; })(3.0); };
   EXPECT_DOUBLE_EQ(grad(f)(2.0).item<double>(), 24);
 }
 
@@ -147,7 +152,7 @@ Array power(const Array& x, int n) { return n == 0 ? array(1.0) : x * power(x, n
 
 TEST(Grad, NativeControlFlow) {
   EXPECT_DOUBLE_EQ(grad([](const Array& x) { return power(x, 5); })(2.0).item<double>(), 80);
-  const auto until_large = [](Array x) {   // the number of turns depends on values
+  const auto until_large = [](Array x) {  // the number of turns depends on values
     int turns = 0;
     while (x.item<double>() < 100) {
       x = x * x;
@@ -200,8 +205,11 @@ TEST(Grad, ErrorsSayWhatWasWanted) {
   const auto square = [](const Array& x) { return x * x; };
   const std::string line = std::to_string(__LINE__ + 1);
   const std::string text = error_of([&] { grad(square)(array({1.f, 2.f})); }, ErrorKind::shape, "grad-output-shape");
-  EXPECT_EQ(text, "grad(grad_test.cpp:" + line + "): the function returned f32[2]: wanted a scalar; return wg::sum or wg::mean "
-                  "of it, or use wg::vjp or wg::jacrev; called at grad_test.cpp:" + line);
+  EXPECT_EQ(text,
+            "grad(grad_test.cpp:" + line +
+                "): the function returned f32[2]: wanted a scalar; return wg::sum or wg::mean "
+                "of it, or use wg::vjp or wg::jacrev; called at grad_test.cpp:" +
+                line);
   EXPECT_TRUE(error_of([&] { grad(square, "square")(array(1)); }, ErrorKind::dtype, "grad-argument")
                   .starts_with("grad(square): argument i32[]: wanted a floating-point array; "));
   EXPECT_TRUE(error_of([&] { value_and_grad([](const Array&) { return array(1); }, "one")(array(1.f)); },
@@ -211,9 +219,13 @@ TEST(Grad, ErrorsSayWhatWasWanted) {
 
 TEST(Grad, ErrorsInsideNameTheFunction) {
   const auto f = [](const Array& x) { return sum(x + array({1.0, 2.0, 3.0})); };
-  EXPECT_TRUE(error_of([&] { grad(f, "loss")(array({1.0, 2.0})); }, ErrorKind::shape, "broadcast").ends_with(", in grad(loss)"));
-  struct Loss { Array operator()(const Array& x) const { return sum(x + array({1.0, 2.0, 3.0})); } };
-  EXPECT_TRUE(error_of([&] { grad(Loss())(array({1.0, 2.0})); }, ErrorKind::shape, "broadcast").ends_with(", in grad(Loss)"));
+  EXPECT_TRUE(error_of([&] { grad(f, "loss")(array({1.0, 2.0})); }, ErrorKind::shape, "broadcast")
+                  .ends_with(", in grad(loss)"));
+  struct Loss {
+    Array operator()(const Array& x) const { return sum(x + array({1.0, 2.0, 3.0})); }
+  };
+  EXPECT_TRUE(
+      error_of([&] { grad(Loss())(array({1.0, 2.0})); }, ErrorKind::shape, "broadcast").ends_with(", in grad(Loss)"));
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ std::string error_of(const std::function<void()>& f, ErrorKind kind, const std::
   return {};
 }
 
-std::string without_line(const std::string& text) { return text.substr(0, text.find("; called at transformations_test.cpp:")); }
+std::string without_line(const std::string& text) {
+  return text.substr(0, text.find("; called at transformations_test.cpp:"));
+}
 
 struct Pair {
   Array a = {}, b = {};
@@ -72,10 +74,13 @@ TEST(Jvp, OutputsWithoutDerivative) {
 
 TEST(Jvp, ErrorsNameTheLeaf) {
   const auto f = [](const Pair& p) { return p.a * p.b; };
-  EXPECT_EQ(without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape")),
+  EXPECT_EQ(without_line(
+                error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape")),
             "jvp(f): tangent of argument 0, b f64[]: wanted f64[2], as the value has");
-  EXPECT_EQ(without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype, "tangent-dtype")),
-            "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with x.astype(wg::float64)");
+  EXPECT_EQ(
+      without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype,
+                            "tangent-dtype")),
+      "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with x.astype(wg::float64)");
   const auto g = [](const std::vector<Array>& v) { return v[0]; };
   error_of([&] { jvp(g, std::vector{x2}, std::vector{x2, x2}, "g"); }, ErrorKind::value, "tangent-structure");
 }
@@ -115,7 +120,7 @@ TEST(Linearize, CanBeUsedManyTimes) {
   int calls = 0;
   const auto f = [&](const Array& x, const Array& y) {
     ++calls;
-    return x.to_vector<double>()[0] > 0 ? products(x, y) : Pair{x, y};   // values are concrete
+    return x.to_vector<double>()[0] > 0 ? products(x, y) : Pair{x, y};  // values are concrete
   };
   const auto [value, linear] = linearize(f, x2, y2);
   expect_near(value.a, {1.5, -4});
@@ -169,17 +174,18 @@ TEST(LinearTranspose, OfLinearFunctions) {
 TEST(LinearTranspose, RefusesOtherFunctions) {
   error_of([] { linear_transpose([](const Array& x) { return x * x; }, x2); }, ErrorKind::value, "not-linear");
   error_of([] { linear_transpose([](const Array& x) { return tanh(x); }, x2); }, ErrorKind::value, "not-linear");
-  error_of([] { linear_transpose([](const Array& x, const Array& y) { return x / y; }, x2, y2); }, ErrorKind::value, "not-linear");
+  error_of([] { linear_transpose([](const Array& x, const Array& y) { return x / y; }, x2, y2); }, ErrorKind::value,
+           "not-linear");
 }
 
 // Jacobians ----------------------------------------------------------------------------------------------
 
 Array three_of_two(const Array& x) {
-  return reshape(x, {2, 1}) * array({{1.0, 2.0, 3.0}}) * reshape(sum(x), {1, 1});   // y_ij = x_i c_j s
+  return reshape(x, {2, 1}) * array({{1.0, 2.0, 3.0}}) * reshape(sum(x), {1, 1});  // y_ij = x_i c_j s
 }
 
 TEST(Jacobian, BothModesAgreeWithTheFormula) {
-  Doubles wanted;   // dy_ij / dx_k = (i == k) c_j s + x_i c_j
+  Doubles wanted;  // dy_ij / dx_k = (i == k) c_j s + x_i c_j
   for (int i = 0; i < 2; ++i) {
     for (int j = 0; j < 3; ++j) {
       for (int k = 0; k < 2; ++k) wanted.push_back((i == k) * (j + 1) * -0.5 + (i ? -1 : 0.5) * (j + 1));
@@ -208,7 +214,7 @@ TEST(Jacobian, OfEmptyArrays) {
 }
 
 TEST(Hessian, OfAQuadratic) {
-  const Array a = array({{2.0, 1.0}, {0.0, 3.0}});   // f = xT A x, H = A + AT
+  const Array a = array({{2.0, 1.0}, {0.0, 3.0}});  // f = xT A x, H = A + AT
   const auto f = [&](const Array& x) { return sum(reshape(x, {2, 1}) * a * reshape(x, {1, 2})); };
   expect_near(hessian(f)(x2), {4, 1, 1, 6});
   expect_near(jacrev(grad(f))(x2), {4, 1, 1, 6});
@@ -234,7 +240,8 @@ TEST(Hessian, OfASmallNet) {
     Doubles up = point, down = point;
     up[j] += step;
     down[j] -= step;
-    const Doubles g1 = grad(small_net)(array(up), x).to_vector<double>(), g0 = grad(small_net)(array(down), x).to_vector<double>();
+    const Doubles g1 = grad(small_net)(array(up), x).to_vector<double>(),
+                  g0 = grad(small_net)(array(down), x).to_vector<double>();
     for (size_t i = 0; i < 9; ++i) EXPECT_NEAR(values[i * 9 + j], (g1[i] - g0[i]) / (2 * step), 1e-8);
   }
 }
@@ -261,10 +268,11 @@ TEST(Nesting, ForwardAndReverseInAnyOrder) {
                      reverse(forward(f))(array(x)).item<double>(), reverse(reverse(f))(array(x)).item<double>()}) {
     EXPECT_NEAR(got, second, 1e-13);
   }
-  for (double got : {forward(forward(forward(f)))(array(x)).item<double>(), forward(forward(reverse(f)))(array(x)).item<double>(),
-                     forward(reverse(forward(f)))(array(x)).item<double>(), forward(reverse(reverse(f)))(array(x)).item<double>(),
-                     reverse(forward(forward(f)))(array(x)).item<double>(), reverse(forward(reverse(f)))(array(x)).item<double>(),
-                     reverse(reverse(forward(f)))(array(x)).item<double>(), reverse(reverse(reverse(f)))(array(x)).item<double>()}) {
+  for (double got :
+       {forward(forward(forward(f)))(array(x)).item<double>(), forward(forward(reverse(f)))(array(x)).item<double>(),
+        forward(reverse(forward(f)))(array(x)).item<double>(), forward(reverse(reverse(f)))(array(x)).item<double>(),
+        reverse(forward(forward(f)))(array(x)).item<double>(), reverse(forward(reverse(f)))(array(x)).item<double>(),
+        reverse(reverse(forward(f)))(array(x)).item<double>(), reverse(reverse(reverse(f)))(array(x)).item<double>()}) {
     EXPECT_NEAR(got, third, 1e-12);
   }
 }
@@ -279,7 +287,7 @@ TEST(Nesting, PerturbationsAreNotConfused) {
 }
 
 TEST(Nesting, LoopsThatDependOnValuesInBothModes) {
-  const auto newton = [](const Array& a) {   // the square root of a, to convergence
+  const auto newton = [](const Array& a) {  // the square root of a, to convergence
     Array x = a;
     while (std::abs((x * x - a).item<double>()) > 1e-14) x = (x + a / x) * 0.5;
     return x;
@@ -294,17 +302,35 @@ TEST(Nesting, LoopsThatDependOnValuesInBothModes) {
 
 TEST(Escape, NamesTheFunctionItCameFrom) {
   Array kept;
-  grad([&](const Array& x) { kept = x * 2; return sum(x); }, "loss")(x2);
-  EXPECT_TRUE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped")
-                  .starts_with("grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
+  grad(
+      [&](const Array& x) {
+        kept = x * 2;
+        return sum(x);
+      },
+      "loss")(x2);
+  EXPECT_TRUE(
+      error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped")
+          .starts_with(
+              "grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
   const auto use = [&](const Array& x) { return sum(x * kept); };
   const std::string text = error_of([&] { grad(use, "other")(x2); }, ErrorKind::trace, "trace-escaped");
   EXPECT_NE(text.find("grad(loss): its value"), text.npos) << text;
   EXPECT_TRUE(text.ends_with(", in grad(other)")) << text;
-  jvp([&](const Array& x) { kept = x * 2; return x; }, x2, dx2, "push");
+  jvp(
+      [&](const Array& x) {
+        kept = x * 2;
+        return x;
+      },
+      x2, dx2, "push");
   EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("jvp(push): its value"), text.npos);
-  make_program([&](const Array& x) { kept = x * 2; return x; }, "f")(x2);
-  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("make_program(f): its value"), text.npos);
+  make_program(
+      [&](const Array& x) {
+        kept = x * 2;
+        return x;
+      },
+      "f")(x2);
+  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("make_program(f): its value"),
+            text.npos);
 }
 
 // stop_gradient ------------------------------------------------------------------------------------------
@@ -351,9 +377,11 @@ TEST(MakeProgram, RefusesWhatAnEquationCannotHold) {
     return outputs;
   };
   const Params whole = call_params(make_program(many)(x2), "many");
-  const std::string text = error_of([&] { make_program([&](const Array& x) { return call(whole, std::vector{x}); })(x2); },
-                                    ErrorKind::value, "equation-size");
-  EXPECT_TRUE(text.starts_with("call: got 1 operands, 300 results: wanted at most 65535 and 255; split the program")) << text;
+  const std::string text =
+      error_of([&] { make_program([&](const Array& x) { return call(whole, std::vector{x}); })(x2); }, ErrorKind::value,
+               "equation-size");
+  EXPECT_TRUE(text.starts_with("call: got 1 operands, 300 results: wanted at most 65535 and 255; split the program"))
+      << text;
 }
 
 TEST(Grad, RefusesMoreOperandsThanAMaskHolds) {

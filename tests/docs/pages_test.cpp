@@ -98,12 +98,14 @@ std::map<std::string, std::string> printed_texts() {
       {"tangent program", to_string(*derived.tangent().call.program(0))},
       {"backward program", to_string(*derived.backward(1, 0).call.program(0))},
       {"accumulating program", to_string(*adding.call.program(0))},
-      {"accumulating kernel", kernel_text(call_primitive, adding.call, adding.sources.size(), 1u << (adding.sources.size() - 1))},
+      {"accumulating kernel",
+       kernel_text(call_primitive, adding.call, adding.sources.size(), 1u << (adding.sources.size() - 1))},
       {"gradient", shown(grad(f)(point()))},
       {"gradient program", to_string(*make_program(grad(f))(point()))},
       {"second order program", to_string(*make_program(second)(array(100.0f)))},
-      {"tanh at 100", shown(tanh(array(100.0f))) + "\n" + shown(first(array(100.0f))) + "\n" +
-                          shown(second(array(100.0f))) + "\n" + shown(third(array(100.0f)))},
+      {"tanh at 100",
+       shown(tanh(array(100.0f))) + "\n" + shown(first(array(100.0f))) + "\n" + shown(second(array(100.0f))) + "\n" +
+           shown(third(array(100.0f)))},
   };
 }
 
@@ -117,7 +119,8 @@ std::string machine_code() {
   const std::string path = ::testing::TempDir() + "wengert_tanh_" + std::to_string(::getpid()) + ".o";
   std::ofstream(path, std::ios::binary).write(result.object, static_cast<std::streamsize>(result.object_size));
   loaded.plugin->release(&result);
-  const std::string command = "objdump --disassemble --no-show-raw-insn --disassembler-options=intel '" + path + "' 2>/dev/null";
+  const std::string command =
+      "objdump --disassemble --no-show-raw-insn --disassembler-options=intel '" + path + "' 2>/dev/null";
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
   std::string output;
   char part[4096];
@@ -207,7 +210,8 @@ TEST(Pages, BeginWithNumbersThatAreTrue) {
   std::vector<std::string> lines = lines_of(contents(root / "README.md"));
   lines.resize(20);
   const auto expect_result = [&](const std::string& code, const Array& value) {
-    const auto line = std::find_if(lines.begin(), lines.end(), [&](const std::string& l) { return l.find(code) != std::string::npos; });
+    const auto line = std::find_if(lines.begin(), lines.end(),
+                                   [&](const std::string& l) { return l.find(code) != std::string::npos; });
     ASSERT_NE(line, lines.end()) << code;
     EXPECT_NE(line->find("// " + shown(value)), std::string::npos) << *line << "\n" << shown(value);
   };

@@ -23,7 +23,9 @@ using Function = std::function<Array(const Array&)>;
 int marked_line = 0;
 
 /// Stands on the line of the call that fails: the error must name it.
-void here(std::source_location where = std::source_location::current()) { marked_line = static_cast<int>(where.line()); }
+void here(std::source_location where = std::source_location::current()) {
+  marked_line = static_cast<int>(where.line());
+}
 
 struct Row {
   std::function<void()> call;
@@ -67,6 +69,8 @@ Array none() { return {}; }
 Dtype half() { return Dtype::float16; }
 
 // Elementwise operations ---------------------------------------------------------------------------------
+
+// clang-format off: a row is a call, its kind, its id and its text
 
 const Row elementwise[] = {
     {[] { here(); small() + other(); }, shape, "broadcast",
@@ -610,6 +614,8 @@ const Row files[] = {
      "checkpoint-dtype",
      "load_checkpoint: %/missing: a: is f32[2,3]: wanted f64[2,3]@"},
 };
+
+// clang-format on
 INSTANTIATE_TEST_SUITE_P(Files, Errors, ::testing::ValuesIn(files));
 
 }  // namespace

@@ -24,7 +24,9 @@ class Draw {
   int64_t below(int64_t n) { return static_cast<int64_t>(engine_() % static_cast<uint64_t>(n)); }
   bool chance(int64_t one_in) { return below(one_in) == 0; }
   template <class T>
-  T one_of(std::initializer_list<T> values) { return values.begin()[below(static_cast<int64_t>(values.size()))]; }
+  T one_of(std::initializer_list<T> values) {
+    return values.begin()[below(static_cast<int64_t>(values.size()))];
+  }
 
   int64_t length() { return one_of<int64_t>({0, 1, 2, 2, 3, 3, 4, 5}); }
   Shape shape(int rank) {
@@ -36,7 +38,8 @@ class Draw {
   Dtype dtype() { return one_of({bool_, uint8, int32, int64, float32, float32, float64, float64}); }
   /// Mostly an axis or a small number; sometimes none that makes sense.
   int64_t number() {
-    if (chance(12)) return one_of<int64_t>({INT64_MIN, INT64_MAX, int64_t{1} << 40, -(int64_t{1} << 40), 1 << 31, 100, -100});
+    if (chance(12))
+      return one_of<int64_t>({INT64_MIN, INT64_MAX, int64_t{1} << 40, -(int64_t{1} << 40), 1 << 31, 100, -100});
     return below(7) - 3;
   }
   Axes numbers(int count) {
@@ -45,7 +48,9 @@ class Draw {
     return result;
   }
   Axes numbers() { return numbers(static_cast<int>(below(4))); }
-  std::array<int64_t, 2> pair() { return chance(4) ? std::array{number(), number()} : std::array{1 + below(3), 1 + below(3)}; }
+  std::array<int64_t, 2> pair() {
+    return chance(4) ? std::array{number(), number()} : std::array{1 + below(3), 1 + below(3)};
+  }
 
   Array array(Dtype dtype, const Shape& shape) {
     std::vector<double> values(static_cast<size_t>(shape.size()));
@@ -73,18 +78,20 @@ using Maker = Call (*)(Draw&);
 
 const Maker unary = [](Draw& d) -> Call {
   using F = Array (*)(const Operand&);
-  const F f = d.one_of<F>({negative, abs, sign, square, reciprocal, floor, sqrt, exp, log1p, sin, tanh, sigmoid, erf, relu, relu6,
-                           silu, softplus, logical_not, isnan});
+  const F f = d.one_of<F>({negative, abs, sign, square, reciprocal, floor, sqrt, exp, log1p, sin, tanh, sigmoid, erf,
+                           relu, relu6, silu, softplus, logical_not, isnan});
   return [f, x = d.array()] { return f(x); };
 };
 const Maker binary = [](Draw& d) -> Call {
   using F = Array (*)(const Operand&, const Operand&);
-  const F f = d.one_of<F>({add, subtract, multiply, divide, power, floor_divide, remainder, maximum, minimum, equal, less, greater,
-                           logical_and, logical_or, leaky_relu, elu});
+  const F f = d.one_of<F>({add, subtract, multiply, divide, power, floor_divide, remainder, maximum, minimum, equal,
+                           less, greater, logical_and, logical_or, leaky_relu, elu});
   const Array x = d.array();
   return [f, x, y = d.beside(x)] { return f(x, y); };
 };
-const Maker with_number = [](Draw& d) -> Call { return [x = d.array(), n = d.number()] { return x * n + maximum(x, n); }; };
+const Maker with_number = [](Draw& d) -> Call {
+  return [x = d.array(), n = d.number()] { return x * n + maximum(x, n); };
+};
 const Maker reduction = [](Draw& d) -> Call {
   using F = Array (*)(const Operand&, const Axes&, bool);
   const F f = d.one_of<F>({sum, prod, max, min, any, all, mean, logsumexp, norm});
@@ -117,7 +124,9 @@ const Maker reshaping = [](Draw& d) -> Call {
 const Maker slicing = [](Draw& d) -> Call {
   const Array x = d.array();
   const int n = d.chance(4) ? static_cast<int>(d.below(9)) : x.rank();
-  return [x, starts = d.numbers(n), limits = d.numbers(n), strides = d.numbers(n)] { return slice(x, starts, limits, strides); };
+  return [x, starts = d.numbers(n), limits = d.numbers(n), strides = d.numbers(n)] {
+    return slice(x, starts, limits, strides);
+  };
 };
 const Maker padding = [](Draw& d) -> Call {
   const Array x = d.array();
@@ -126,7 +135,9 @@ const Maker padding = [](Draw& d) -> Call {
 };
 const Maker joining = [](Draw& d) -> Call {
   const Array x = d.array();
-  return [all = std::vector{x, d.beside(x)}, axis = d.number(), whole = d.chance(2)] { return whole ? stack(all, axis) : concatenate(all, axis); };
+  return [all = std::vector{x, d.beside(x)}, axis = d.number(), whole = d.chance(2)] {
+    return whole ? stack(all, axis) : concatenate(all, axis);
+  };
 };
 const Maker cutting = [](Draw& d) -> Call {
   return [x = d.array(), sections = d.number(), axis = d.number()] { return split(x, sections, axis)[0]; };
@@ -144,25 +155,34 @@ const Maker contraction = [](Draw& d) -> Call {
   return [x, y, a = d.numbers(), b = d.numbers()] { return tensordot(x, y, a, b); };
 };
 const Maker names = [](Draw& d) -> Call {
-  const char* text = d.one_of({"ij,jk->ik", "ii->i", "...i,...i", "ij->ji", "i,j->ij", "ij", "->", "ab,ab->a", "i..,", "zz,z->"});
+  const char* text =
+      d.one_of({"ij,jk->ik", "ii->i", "...i,...i", "ij->ji", "i,j->ij", "ij", "->", "ab,ab->a", "i..,", "zz,z->"});
   const Array x = d.array();
-  return [text, x, y = d.beside(x)] { return std::string_view(text).find(',') == std::string_view::npos ? einsum(text, x) : einsum(text, x, y); };
+  return [text, x, y = d.beside(x)] {
+    return std::string_view(text).find(',') == std::string_view::npos ? einsum(text, x) : einsum(text, x, y);
+  };
 };
 const Maker convolution = [](Draw& d) -> Call {
   const Dtype dtype = d.one_of({float32, float32, float64, int32});
   const auto image = d.array(dtype, d.chance(6) ? d.shape() : Shape{d.length(), 2, 2 + d.length(), 2 + d.length()});
-  const auto kernel = d.array(dtype, d.chance(6) ? d.shape() : Shape{2, d.one_of<int64_t>({1, 2, 2, 3}), d.length(), d.length()});
+  const auto kernel =
+      d.array(dtype, d.chance(6) ? d.shape() : Shape{2, d.one_of<int64_t>({1, 2, 2, 3}), d.length(), d.length()});
   const auto padding = d.chance(2) ? std::array<int64_t, 2>{0, 1} : d.pair();
-  return [=, window = Window{d.pair(), padding, d.pair()}, groups = d.chance(3) ? d.number() : 1] { return conv2d(image, kernel, window, groups); };
+  return [=, window = Window{d.pair(), padding, d.pair()}, groups = d.chance(3) ? d.number() : 1] {
+    return conv2d(image, kernel, window, groups);
+  };
 };
 const Maker pooling = [](Draw& d) -> Call {
   const Array x = d.array(d.dtype(), d.chance(6) ? d.shape() : Shape{d.length(), 2, 2 + d.length(), 2 + d.length()});
-  return [x, size = d.pair(), stride = d.pair(), most = d.chance(2)] { return most ? max_pool2d(x, size, stride) : avg_pool2d(x, size, stride); };
+  return [x, size = d.pair(), stride = d.pair(), most = d.chance(2)] {
+    return most ? max_pool2d(x, size, stride) : avg_pool2d(x, size, stride);
+  };
 };
 const Maker taking = [](Draw& d) -> Call {
   const Array x = d.array();
   const int64_t axis = d.number();
-  if (d.chance(2)) return [x, at = d.indices(d.shape(static_cast<int>(d.below(3)))), axis] { return take(x, at, axis); };
+  if (d.chance(2))
+    return [x, at = d.indices(d.shape(static_cast<int>(d.below(3)))), axis] { return take(x, at, axis); };
   return [x, at = d.indices(d.chance(3) ? d.shape() : x.shape()), axis] { return take_along_axis(x, at, axis); };
 };
 const Maker blocks = [](Draw& d) -> Call {
@@ -180,7 +200,8 @@ const Maker losses = [](Draw& d) -> Call {
 };
 const Maker norms = [](Draw& d) -> Call {
   const Array x = d.array();
-  const Array w = d.chance(2) ? d.array() : Array(), b = d.chance(2) ? d.array(x.dtype(), x.rank() ? x.shape().last(1) : Shape{}) : Array();
+  const Array w = d.chance(2) ? d.array() : Array(),
+              b = d.chance(2) ? d.array(x.dtype(), x.rank() ? x.shape().last(1) : Shape{}) : Array();
   return [x, w, b, whole = d.chance(2)] { return whole ? layer_norm(x, w, b) : batch_norm(x, w, b).y; };
 };
 const Maker creation = [](Draw& d) -> Call {
@@ -199,22 +220,21 @@ const Maker randomness = [](Draw& d) -> Call {
   return [key, shape = d.shape(), dtype = d.dtype()] { return random::uniform(key, shape, dtype); };
 };
 
-const Maker makers[] = {unary, binary, binary, with_number, reduction, reduction, row_wise, places, moving, reshaping, slicing, padding,
-                        joining, cutting, product, contraction, names, convolution, pooling, taking, blocks, losses, norms, creation,
-                        randomness};
+const Maker makers[] = {unary,   binary,      binary,    with_number, reduction, reduction, row_wise,
+                        places,  moving,      reshaping, slicing,     padding,   joining,   cutting,
+                        product, contraction, names,     convolution, pooling,   taking,    blocks,
+                        losses,  norms,       creation,  randomness};
 
 /// What a call came to.
 struct Outcome {
   Array result;
-  std::string error;   // its text, or empty
+  std::string error;  // its text, or empty
 };
 
 Outcome outcome_of(const Call& call) {
   try {
     return {call(), {}};
-  } catch (const Error& error) {
-    return {{}, error.what()};
-  }
+  } catch (const Error& error) { return {{}, error.what()}; }
 }
 
 /// "operation: what it got: wanted ...; called at fuzz_test.cpp:12"

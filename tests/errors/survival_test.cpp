@@ -19,7 +19,7 @@
 // An allocator that can be told to fail -------------------------------------------------------------------
 
 namespace {
-thread_local int64_t allocations_left = -1;   // before one fails; negative: none does
+thread_local int64_t allocations_left = -1;  // before one fails; negative: none does
 
 void* allocate(std::size_t bytes) {
   if (allocations_left == 0) throw std::bad_alloc();
@@ -48,9 +48,7 @@ template <class F>
 Error error_of(F call) {
   try {
     call();
-  } catch (const Error& error) {
-    return error;
-  }
+  } catch (const Error& error) { return error; }
   ADD_FAILURE() << "no error";
   return Error(ErrorKind::internal, "none", "none");
 }
@@ -70,7 +68,7 @@ class Cap {
 
 TEST(NoMemory, IsAnErrorThatNamesTheOperationAndLeavesNothingBehind) {
   const Array x = ones({1024, 1024});
-  const Array warm = x + x;   // plans and kernels are no part of what is measured
+  const Array warm = x + x;  // plans and kernels are no part of what is measured
   const int64_t before = bytes_in_use();
   {
     const Cap cap(1 << 20);
@@ -80,9 +78,12 @@ TEST(NoMemory, IsAnErrorThatNamesTheOperationAndLeavesNothingBehind) {
     EXPECT_EQ(error.id(), "memory-cap");
     const std::string text = error.what();
     EXPECT_TRUE(text.starts_with("add: a f32[1024,1024], b f32[1024,1024]: 4.0 MiB with ")) << text;
-    EXPECT_TRUE(text.ends_with(": wanted a total within the cap; release arrays, use smaller batches, or raise the cap with "
-                               "memory::set_cap; called at survival_test.cpp:" + std::to_string(line))) << text;
-    EXPECT_EQ(sum(x).item<float>(), 1 << 20);   // what fits goes on
+    EXPECT_TRUE(
+        text.ends_with(": wanted a total within the cap; release arrays, use smaller batches, or raise the cap with "
+                       "memory::set_cap; called at survival_test.cpp:" +
+                       std::to_string(line)))
+        << text;
+    EXPECT_EQ(sum(x).item<float>(), 1 << 20);  // what fits goes on
   }
   EXPECT_EQ(bytes_in_use(), before);
   EXPECT_EQ((x + x).to_vector<float>()[5], 2);
@@ -98,9 +99,7 @@ TEST(NoMemory, InTheMiddleOfAGradientReleasesItsTape) {
     const Cap cap(room << 20);
     try {
       grad(loss, "loss")(x);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what();
-    }
+    } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what(); }
     EXPECT_LE(bytes_in_use(), before) << room << " MiB";
   }
   EXPECT_EQ(grad(loss)(x).to_vector<float>(), wanted.to_vector<float>());
@@ -108,11 +107,11 @@ TEST(NoMemory, InTheMiddleOfAGradientReleasesItsTape) {
 }
 
 TEST(NoMemory, AtAnyAllocationOfTheLibraryLeavesTheThreadClean) {
-  const cpu::OracleScope no_kernels;   // compilers may abort without memory; they are loaded late and once
+  const cpu::OracleScope no_kernels;  // compilers may abort without memory; they are loaded late and once
   int64_t length = 3;
   int failures = 0;
   for (int64_t n = 0;; n += 1 + n / 16) {
-    const Array x = ones({++length});   // a shape that no plan knows yet
+    const Array x = ones({++length});  // a shape that no plan knows yet
     allocations_left = n;
     bool failed = false;
     try {
@@ -185,7 +184,9 @@ TEST(Exceptions, OfLoopsOnSeveralThreadsReachTheCaller) {
     indices[place] = -1001;
     const Error error = error_of([&] { take(x, array(indices)); });
     EXPECT_EQ(error.id(), "index-range");
-    EXPECT_NE(std::string(error.what()).find("index -1001 on an axis of length 1000: wanted an index from -1000 to 999"), std::string::npos);
+    EXPECT_NE(
+        std::string(error.what()).find("index -1001 on an axis of length 1000: wanted an index from -1000 to 999"),
+        std::string::npos);
     indices[place] = 7;
     EXPECT_EQ(sum(take(x, good)).item<float>(), 40000.f * 64);
   }
@@ -216,7 +217,7 @@ TEST(Child, DISABLED_Computes) {
 /// The lines of a child's output that begin with "answer", "error" or "wengert".
 std::vector<std::string> run_child(const std::string& environment) {
   const std::string command = "env " + environment + " '" + std::filesystem::read_symlink("/proc/self/exe").string() +
-                              "' --gtest_also_run_disabled_tests --gtest_filter=Child.DISABLED_Computes 2>&1";
+      "' --gtest_also_run_disabled_tests --gtest_filter=Child.DISABLED_Computes 2>&1";
   std::vector<std::string> lines;
   FILE* pipe = ::popen(command.c_str(), "r");
   std::array<char, 4096> line;
@@ -253,7 +254,7 @@ TEST(Environment, WithoutACacheSaysSoAtMostOnce) {
   const ScratchFolder scratch;
   std::ofstream(scratch.path() + "/file") << "no folder";
   EXPECT_LE(warnings_of("WENGERT_CACHE=" + scratch.path() + "/file"), 1u);
-  EXPECT_LE(warnings_of("WENGERT_CACHE=/proc/wengert"), 1u);   // nobody may write there, not even root
+  EXPECT_LE(warnings_of("WENGERT_CACHE=/proc/wengert"), 1u);  // nobody may write there, not even root
   EXPECT_LE(warnings_of("WENGERT_CACHE=/dev/full"), 1u);
 }
 
@@ -264,9 +265,11 @@ TEST(Environment, OfUnknownValuesIsAnError) {
     const std::vector<std::string> lines = run_child(cache + variable);
     return lines.empty() ? "" : lines[0];
   };
-  EXPECT_EQ(error("WENGERT_COMPILER=tcc"), "error value compiler-choice WENGERT_COMPILER: got 'tcc': wanted auto, clang, cc or none");
-  EXPECT_EQ(error("WENGERT_ISA=mmx"),
-            "error value instruction-set WENGERT_ISA: got 'mmx': wanted baseline, avx2 or avx512; unset it to use all that this CPU has");
+  EXPECT_EQ(error("WENGERT_COMPILER=tcc"),
+            "error value compiler-choice WENGERT_COMPILER: got 'tcc': wanted auto, clang, cc or none");
+  EXPECT_EQ(
+      error("WENGERT_ISA=mmx"),
+      "error value instruction-set WENGERT_ISA: got 'mmx': wanted baseline, avx2 or avx512; unset it to use all that this CPU has");
   EXPECT_EQ(error("WENGERT_CACHE_MIB=much"),
             "error value cache-limit WENGERT_CACHE_MIB: got 'much': wanted a whole number of MiB, at least 1");
 }

@@ -70,7 +70,7 @@ TEST(Checkpoint, EqualTreesMakeEqualFiles) {
 TEST(Checkpoint, KeepsTheOrderInMemoryAndTheWeakBit) {
   const Scratch scratch;
   const Array x = reshape(arange(2 * 3 * 4 * 5), {2, 3, 4, 5}).astype(float32);
-  const Array last = detail::make_array(Layout::dense_of(&x.type(), {0, 2, 3, 1}));   // channels last
+  const Array last = detail::make_array(Layout::dense_of(&x.type(), {0, 2, 3, 1}));  // channels last
   const Array permuted = detail::make_view(x, Layout::of(Type::of(float32, {2, 4, 5, 3}), {60, 5, 1, 20}), 0);
   detail::copy_strided(last.node()->data, permuted.node());
   ASSERT_EQ(bytes(last), bytes(x));
@@ -119,15 +119,19 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
             "dtype checkpoint-dtype: load_checkpoint: c.npz: layers[1].weight: is f32[2,3]: wanted f64[2,3]");
   EXPECT_EQ(error([](Tree& t) { t.named["more"] = ones({2}); }),
             "value checkpoint-missing: load_checkpoint: c.npz: named[\"more\"]: is not in it: wanted f32[2]");
-  EXPECT_EQ(error([](Tree& t) { t.layers.pop_back(); }),
-            "value checkpoint-extra: load_checkpoint: c.npz: layers[1].bias: is in it: wanted only arrays that the tree has; "
-            "give the tree that was saved, or name a part of it");
-  EXPECT_EQ(error([](Tree& t) { t.first.in = 5; }),
-            "value checkpoint-value: load_checkpoint: c.npz: first.in: was 2 and is 5: wanted the value that was saved");
-  EXPECT_EQ(error([](Tree& t) { t.text = "b"; }),
-            "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved");
-  EXPECT_EQ(error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
-            "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of save_checkpoint; read_npz reads others");
+  EXPECT_EQ(
+      error([](Tree& t) { t.layers.pop_back(); }),
+      "value checkpoint-extra: load_checkpoint: c.npz: layers[1].bias: is in it: wanted only arrays that the tree has; "
+      "give the tree that was saved, or name a part of it");
+  EXPECT_EQ(
+      error([](Tree& t) { t.first.in = 5; }),
+      "value checkpoint-value: load_checkpoint: c.npz: first.in: was 2 and is 5: wanted the value that was saved");
+  EXPECT_EQ(
+      error([](Tree& t) { t.text = "b"; }),
+      "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved");
+  EXPECT_EQ(
+      error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
+      "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of save_checkpoint; read_npz reads others");
 }
 
 TEST(Checkpoint, DamageIsAnErrorOrHarmless) {
@@ -186,8 +190,9 @@ TEST(Checkpoint, WhatCannotBeWrittenLeavesTheOldOne) {
   const std::string old = content(scratch / "c.npz");
   for (const rlim_t limit : {rlim_t{0}, rlim_t{100}, static_cast<rlim_t>(old.size() - 1)}) {
     const FileLimit full(limit);
-    EXPECT_EQ(error_of([&] { io::save_checkpoint(scratch / "c.npz", make_tree(4)); }, scratch / ""),
-              "io file-write: save_checkpoint: c.npz: File too large: wanted room on the disk; what stood there before is unchanged");
+    EXPECT_EQ(
+        error_of([&] { io::save_checkpoint(scratch / "c.npz", make_tree(4)); }, scratch / ""),
+        "io file-write: save_checkpoint: c.npz: File too large: wanted room on the disk; what stood there before is unchanged");
   }
   EXPECT_EQ(content(scratch / "c.npz"), old);
   EXPECT_EQ(scratch.names(), std::vector<std::string>{"c.npz"});
@@ -202,8 +207,9 @@ TEST(Checkpoint, WhatCannotBeWrittenLeavesTheOldOne) {
 
 TEST(Checkpoint, NamesThatCannotBeFiles) {
   const Scratch scratch;
-  EXPECT_EQ(error_of([&] { io::save_checkpoint(scratch / "none/c.npz", make_tree(1)); }, scratch / ""),
-            "io file-write: save_checkpoint: none/c.npz.tmp: No such file or directory: wanted a folder that can be written to");
+  EXPECT_EQ(
+      error_of([&] { io::save_checkpoint(scratch / "none/c.npz", make_tree(1)); }, scratch / ""),
+      "io file-write: save_checkpoint: none/c.npz.tmp: No such file or directory: wanted a folder that can be written to");
   EXPECT_EQ(error_of([&] { io::save_checkpoint("/dev/null", make_tree(1)); }),
             "io file-write: save_checkpoint: /dev/null: is no regular file: wanted a name for a file");
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
@@ -253,7 +259,7 @@ TEST(Interrupt, IsNotedOnceAndOnlyWhileItLives) {
     raise(SIGINT);
     EXPECT_TRUE(interrupt.requested());
     sigaction(SIGINT, nullptr, &during);
-    EXPECT_EQ(during.sa_handler, SIG_DFL);   // a second one ends the process
+    EXPECT_EQ(during.sa_handler, SIG_DFL);  // a second one ends the process
   }
   sigaction(SIGINT, nullptr, &after);
   EXPECT_EQ(after.sa_handler, before.sa_handler);

@@ -60,10 +60,14 @@ TEST(Npy, WritesViewsInRowMajorOrder) {
 }
 
 TEST(Npy, ReadsWhatNumPyWrites) {
-  for (const auto& [name, want] : {std::pair{"version1", count({2, 3}, float32)}, {"version2", count({2, 3}, int64)},
-                                   {"version3", count({2, 3}, float64)}, {"big_endian", count({2, 3}, int32)},
-                                   {"fortran", count({2, 3, 2}, float32)}, {"scalar", count({}, float64)},
-                                   {"empty", count({3, 0, 2}, float32)}, {"bytes", count({5}, uint8)},
+  for (const auto& [name, want] : {std::pair{"version1", count({2, 3}, float32)},
+                                   {"version2", count({2, 3}, int64)},
+                                   {"version3", count({2, 3}, float64)},
+                                   {"big_endian", count({2, 3}, int32)},
+                                   {"fortran", count({2, 3, 2}, float32)},
+                                   {"scalar", count({}, float64)},
+                                   {"empty", count({3, 0, 2}, float32)},
+                                   {"bytes", count({5}, uint8)},
                                    {"truth", array({true, false, true, false, true})}}) {
     SCOPED_TRACE(name);
     expect_equal(io::read_npy(fixture(std::string(name) + ".npy")), want);
@@ -84,8 +88,10 @@ TEST(Npz, ReadsWhatNumPyWrites) {
 
 TEST(Npz, KeepsNamesAndArrays) {
   const Scratch scratch;
-  const std::map<std::string, Array> arrays = {{"layers[0].weight", transpose(count({2, 3}, float32))}, {"größe", count({}, int64)},
-                                               {"", count({0}, bool_)}, {"a/b", count({300, 400}, float64)}};
+  const std::map<std::string, Array> arrays = {{"layers[0].weight", transpose(count({2, 3}, float32))},
+                                               {"größe", count({}, int64)},
+                                               {"", count({0}, bool_)},
+                                               {"a/b", count({300, 400}, float64)}};
   io::write_npz(scratch / "x.npz", arrays);
   const auto read = io::read_npz(scratch / "x.npz");
   ASSERT_EQ(read.size(), arrays.size());
@@ -97,7 +103,7 @@ TEST(Npz, KeepsNamesAndArrays) {
 
 TEST(Npz, SizesOf64BitsAreReadAndWritten) {
   const Scratch scratch;
-  io::detail::ZipWriter zip("test", scratch / "x.npz", 0);   // every number that can be wide is
+  io::detail::ZipWriter zip("test", scratch / "x.npz", 0);  // every number that can be wide is
   io::detail::add_array(zip, "x", count({5}, int32), "test", std::source_location::current());
   io::detail::add_array(zip, "y", count({2, 2}, float32), "test", std::source_location::current());
   zip.commit();
@@ -140,7 +146,8 @@ bool refused(F&& read, const std::string& what) {
 }
 
 TEST(Npy, DamagedFilesAreErrorsOrOtherNumbers) {
-  for (const char* name : {"version1.npy", "version2.npy", "big_endian.npy", "fortran.npy", "scalar.npy", "empty.npy", "truth.npy"}) {
+  for (const char* name :
+       {"version1.npy", "version2.npy", "big_endian.npy", "fortran.npy", "scalar.npy", "empty.npy", "truth.npy"}) {
     const int64_t bytes = io::read_npy(fixture(name)).nbytes();
     damage(fixture(name), [&](const std::string& path, const std::string& what, bool cut) {
       Array x;
@@ -162,7 +169,7 @@ TEST(Npz, DamagedFilesAreErrorsOrHarmless) {
       EXPECT_TRUE(error || !cut);
       ++all;
       if (error) return;
-      ++harmless;   // a date, a version
+      ++harmless;  // a date, a version
       ASSERT_EQ(got.size(), want.size());
       for (const auto& [key, x] : want) expect_equal(got.at(key), x);
     });
@@ -179,14 +186,18 @@ TEST(Npy, LargeClaimsAllocateNothing) {
   const Scratch scratch;
   memory::reset_peak();
   const int64_t before = memory::statistics().peak;
-  for (const char* shape : {"(1099511627776,)", "(1048576, 1048576, 1048576, 1048576)", "(9223372036854775807,)", "(9223372036854775808,)", "(1073741824, 4)"}) {
-    put(scratch / "x.npy", npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': " + std::string(shape) + ", }\n") + "12345678");
+  for (const char* shape : {"(1099511627776,)", "(1048576, 1048576, 1048576, 1048576)", "(9223372036854775807,)",
+                            "(9223372036854775808,)", "(1073741824, 4)"}) {
+    put(scratch / "x.npy",
+        npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': " + std::string(shape) + ", }\n") + "12345678");
     EXPECT_TRUE(refused([&] { io::read_npy(scratch / "x.npy"); }, shape)) << shape;
   }
   // Nothing is in it, and its strides fit no integer.
-  put(scratch / "x.npy", npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776, 1099511627776), }\n"));
-  EXPECT_EQ(error_of([&] { io::read_npy(scratch / "x.npy"); }, scratch / ""),
-            "io npy-size: read_npy: x.npy: an array of shape [0,1099511627776,1099511627776]: wanted one that fits into memory");
+  put(scratch / "x.npy",
+      npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776, 1099511627776), }\n"));
+  EXPECT_EQ(
+      error_of([&] { io::read_npy(scratch / "x.npy"); }, scratch / ""),
+      "io npy-size: read_npy: x.npy: an array of shape [0,1099511627776,1099511627776]: wanted one that fits into memory");
   EXPECT_LT(memory::statistics().peak, before + (1 << 20));
 }
 
@@ -198,34 +209,47 @@ TEST(Npy, ErrorsSayWhatIsWrong) {
     return error_of([&] { io::read_npy(scratch / "x.npy"); }, folder);
   };
   const std::string start = "{'descr': '<f4', 'fortran_order': False, 'shape': ";
-  EXPECT_EQ(error(start + "(2,)}", "1234567"),
-            "io npy-truncated: read_npy: x.npy: 7 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
-  EXPECT_EQ(error(start + "(2,)}", "123456789"),
-            "io npy-long: read_npy: x.npy: 9 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
+  EXPECT_EQ(
+      error(start + "(2,)}", "1234567"),
+      "io npy-truncated: read_npy: x.npy: 7 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
+  EXPECT_EQ(
+      error(start + "(2,)}", "123456789"),
+      "io npy-long: read_npy: x.npy: 9 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
   EXPECT_EQ(error(start + "(1, 1, 1, 1, 1, 1, 1, 1, 1)}", "1234"),
             "io npy-rank: read_npy: x.npy: an array of 9 axes: wanted at most 8; reshape it before saving");
-  EXPECT_EQ(error("{'descr': '<f2', 'fortran_order': False, 'shape': ()}", "12"),
-            "io npy-dtype: read_npy: x.npy: elements of dtype <f2: wanted bool, uint8, int32, int64, float32 or float64; "
-            "convert it with astype before saving");
-  EXPECT_EQ(error("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", "1234"),
-            "io npy-dtype: read_npy: x.npy: elements of dtype a structure: wanted bool, uint8, int32, int64, float32 or float64; "
-            "convert it with astype before saving");
-  EXPECT_EQ(error("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", "\x07"),
-            "io npy-bool: read_npy: x.npy: an element of dtype bool is neither 0 nor 1: wanted whole data; fetch the file again");
-  for (const char* header : {"", "{}", "{'descr': '<f4', 'shape': ()}", "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': ()}",
-                             "{'descr': '<f4', 'fortran_order': 0, 'shape': ()}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
-                             "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "{'descr': '<f4', 'fortran_order': False, 'shape': ()} x",
-                             "{'descr': '<f4', 'fortran_order': False, 'shape': (), 'more': 1}"}) {
-    EXPECT_EQ(error(header, "1234"), "io npy-header: read_npy: x.npy: its header is corrupt: wanted a dictionary of descr, fortran_order "
-                                     "and shape; fetch the file again") << header;
+  EXPECT_EQ(
+      error("{'descr': '<f2', 'fortran_order': False, 'shape': ()}", "12"),
+      "io npy-dtype: read_npy: x.npy: elements of dtype <f2: wanted bool, uint8, int32, int64, float32 or float64; "
+      "convert it with astype before saving");
+  EXPECT_EQ(
+      error("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", "1234"),
+      "io npy-dtype: read_npy: x.npy: elements of dtype a structure: wanted bool, uint8, int32, int64, float32 or float64; "
+      "convert it with astype before saving");
+  EXPECT_EQ(
+      error("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", "\x07"),
+      "io npy-bool: read_npy: x.npy: an element of dtype bool is neither 0 nor 1: wanted whole data; fetch the file again");
+  for (const char* header :
+       {"", "{}", "{'descr': '<f4', 'shape': ()}",
+        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': ()}",
+        "{'descr': '<f4', 'fortran_order': 0, 'shape': ()}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': ()} x",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (), 'more': 1}"}) {
+    EXPECT_EQ(error(header, "1234"),
+              "io npy-header: read_npy: x.npy: its header is corrupt: wanted a dictionary of descr, fortran_order "
+              "and shape; fetch the file again")
+        << header;
   }
   EXPECT_EQ(error_of([&] { io::read_npy(scratch / "none.npy"); }, folder),
             "io file-open: read_npy: none.npy: No such file or directory: wanted a readable file");
-  EXPECT_EQ(error_of([&] { io::read_npy(folder); }), "io file-open: read_npy: " + folder + ": is no regular file: wanted a regular file");
-  EXPECT_EQ(error_of([&] { io::read_npy(fixture("stored.npz")); }, fixture("")),
-            "io npy-magic: read_npy: stored.npz: its first bytes are not those of a .npy file: wanted a file that numpy.save or write_npy wrote");
-  EXPECT_EQ(error_of([&] { io::read_npz(fixture("scalar.npy")); }, fixture("")),
-            "io zip-directory: read_npz: scalar.npy: its directory is missing or corrupt: wanted a whole .npz file; fetch it again");
+  EXPECT_EQ(error_of([&] { io::read_npy(folder); }),
+            "io file-open: read_npy: " + folder + ": is no regular file: wanted a regular file");
+  EXPECT_EQ(
+      error_of([&] { io::read_npy(fixture("stored.npz")); }, fixture("")),
+      "io npy-magic: read_npy: stored.npz: its first bytes are not those of a .npy file: wanted a file that numpy.save or write_npy wrote");
+  EXPECT_EQ(
+      error_of([&] { io::read_npz(fixture("scalar.npy")); }, fixture("")),
+      "io zip-directory: read_npz: scalar.npy: its directory is missing or corrupt: wanted a whole .npz file; fetch it again");
 }
 
 TEST(Npy, ValuesThatAreNotThereAreErrors) {
@@ -237,7 +261,7 @@ TEST(Npy, ValuesThatAreNotThereAreErrors) {
   };
   EXPECT_EQ(error_of([&] { make_program(f)(ones({2})); }).substr(0, 43), "trace trace-no-value: write_npy: x f32[2] h");
   EXPECT_EQ(scratch.names(), std::vector<std::string>{});
-  grad([&](const Array& x) { return sum(f(x)); })(ones({2}));   // under grad there are values
+  grad([&](const Array& x) { return sum(f(x)); })(ones({2}));  // under grad there are values
   expect_equal(io::read_npy(scratch / "x.npy"), ones({2}));
 }
 

@@ -38,11 +38,13 @@ int main(int argc, char** argv) {
   const int epochs = std::atoi(argv[2]);
   const wg::train::Interrupt interrupt;
   const wg::Array y = wg::convert(wg::random::uniform(wg::random::key(7), {96}) * 3, wg::int32);
-  const wg::Array x = wg::random::normal(wg::random::key(8), {96, 1, 8, 8}) + wg::reshape(wg::convert(y, wg::float32), {96, 1, 1, 1});
+  const wg::Array x =
+      wg::random::normal(wg::random::key(8), {96, 1, 8, 8}) + wg::reshape(wg::convert(y, wg::float32), {96, 1, 1, 1});
   const wg::data::Dataset data(x, y);
   const auto loss = [](const Net& n, const wg::Array& images, const wg::Array& labels, const wg::Array& key) {
     const auto [logits, updated] = wg::nn::apply(n, images, {.training = true, .key = key});
-    return std::pair{wg::nn::softmax_cross_entropy(logits, labels), std::tuple{logits, updated.norm.mean, updated.norm.variance}};
+    return std::pair{wg::nn::softmax_cross_entropy(logits, labels),
+                     std::tuple{logits, updated.norm.mean, updated.norm.variance}};
   };
 
   const auto adam = wg::optim::adam(1e-2);

@@ -22,7 +22,8 @@ class KernelTexts {
   /// Those that only move values: one load, one store, nothing between.
   std::vector<std::string> copies() const {
     std::vector<std::string> found;
-    const std::regex values("const (float|int32_t) v[0-9]+ = "), plain("const float v0 = p[0-9]+\\[[^\\]]*\\];\\s+p[0-9]+\\[[^\\]]*\\] = v0;");
+    const std::regex values("const (float|int32_t) v[0-9]+ = "),
+        plain("const float v0 = p[0-9]+\\[[^\\]]*\\];\\s+p[0-9]+\\[[^\\]]*\\] = v0;");
     for (const std::string& text : texts_) {
       const auto count = std::distance(std::sregex_iterator(text.begin(), text.end(), values), std::sregex_iterator());
       if (count == 1 && std::regex_search(text, plain)) found.push_back(text);
@@ -55,11 +56,11 @@ TEST(ChannelsLast, LayersKeepTheLayoutForwardAndBackward) {
 }
 
 TEST(ChannelsLast, TheTrainingStepReordersNothingButForFlattening) {
-  const auto net = nn::init(
-      nn::sequential(nn::Conv2d{.in = 1, .out = 32, .size = {3, 3}, .padding = {1, 1}}, relu, nn::MaxPool2d{},
-                     nn::Conv2d{.in = 32, .out = 64, .size = {3, 3}}, relu, nn::MaxPool2d{}, nn::Flatten{},
-                     nn::Linear{64 * 4 * 4, 128}, relu, nn::Linear{128, 10}),
-      random::key(0));
+  const auto net =
+      nn::init(nn::sequential(nn::Conv2d{.in = 1, .out = 32, .size = {3, 3}, .padding = {1, 1}}, relu, nn::MaxPool2d{},
+                              nn::Conv2d{.in = 32, .out = 64, .size = {3, 3}}, relu, nn::MaxPool2d{}, nn::Flatten{},
+                              nn::Linear{64 * 4 * 4, 128}, relu, nn::Linear{128, 10}),
+               random::key(0));
   const Array x = random::normal(random::key(1), {batch, 1, side, side}), y = array(std::vector<int32_t>(batch, 3));
   const auto loss = [&](const auto& n) { return nn::softmax_cross_entropy(n(x), y); };
   const auto adam = optim::adam(1e-3);
@@ -68,8 +69,8 @@ TEST(ChannelsLast, TheTrainingStepReordersNothingButForFlattening) {
   const auto gradient = grad(loss)(net);
   adam.update(net, state, gradient);
   const auto copies = texts.copies();
-  EXPECT_LE(copies.size(), 2u) << copies.back();   // flattening and its way back
-  EXPECT_GE(copies.size(), 1u);                    // what is looked for is what is printed
+  EXPECT_LE(copies.size(), 2u) << copies.back();  // flattening and its way back
+  EXPECT_GE(copies.size(), 1u);                   // what is looked for is what is printed
 }
 
 }  // namespace

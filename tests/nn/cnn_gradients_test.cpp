@@ -38,7 +38,7 @@ struct Net {
 
   Array operator()(const Array& x, const Array& mask) const {
     const Array h = pool(relu(second(pool(relu(first(x))))));
-    return output(relu(dense(nn::Flatten{}(h) * mask)));
+    return output(relu(dense(nn::Flatten{}(h)*mask)));
   }
 };
 
@@ -113,7 +113,8 @@ void expect_pytorch(Dtype dtype, double tolerance) {
   for (const std::string name : {"plain", "dropout"}) {
     SCOPED_TRACE(name);
     const Json& answers = recorded.json[name];
-    const Array mask = name == "plain" ? ones({batch, features}, dtype) : where(kept, convert(array(1 / keep), dtype), 0);
+    const Array mask =
+        name == "plain" ? ones({batch, features}, dtype) : where(kept, convert(array(1 / keep), dtype), 0);
     const auto [value, gradients] = value_and_grad<0, 1>(loss)(net, x, mask);
     const auto expected = answers["loss"].get<double>();
     EXPECT_NEAR(values_of(value)[0], expected, tolerance * expected);

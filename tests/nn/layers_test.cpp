@@ -53,7 +53,8 @@ struct PlainBatchNorm {
   Values y, mean, variance;
 };
 /// x: [n, c, m].
-PlainBatchNorm plain_batch_norm(const Values& x, size_t n, size_t c, size_t m, const Values& w, const Values& b, double eps) {
+PlainBatchNorm plain_batch_norm(const Values& x, size_t n, size_t c, size_t m, const Values& w, const Values& b,
+                                double eps) {
   PlainBatchNorm r{Values(x.size()), Values(c), Values(c)};
   const double count = static_cast<double>(n * m);
   const auto each = [&](size_t channel, auto&& f) {
@@ -141,7 +142,8 @@ TEST(BatchNorm, IsDifferentiatedThroughTheBatchStatistics) {
   for (const Shape& shape : {Shape{5, 3}, Shape{2, 3, 2, 2}}) {
     const Array x = random_array(shape, 16), c = random_array(shape, 17);
     for (bool training : {true, false}) {
-      check_grads([&](const nn::BatchNorm& l, const Array& in) { return sum(c * nn::apply(l, in, {.training = training}).first); },
+      check_grads([&](const nn::BatchNorm& l,
+                      const Array& in) { return sum(c * nn::apply(l, in, {.training = training}).first); },
                   std::tuple(layer, x));
     }
   }
@@ -179,11 +181,14 @@ TEST(BatchNorm, WithoutWeightAndBias) {
 
 TEST(BatchNorm, NamesWhatDoesNotFit) {
   const auto layer = make_batch_norm(3);
-  const auto train = [&](const Shape& shape) { return [&, shape] { nn::apply(layer, zeros(shape), {.training = true}); }; };
+  const auto train = [&](const Shape& shape) {
+    return [&, shape] { nn::apply(layer, zeros(shape), {.training = true}); };
+  };
   expect_error(train({4, 2}), "batch-norm-channels", "BatchNorm: f32[4,2]: wanted [N, 3, ...]; called at ");
   expect_error(train({4}), "batch-norm-channels", "BatchNorm: f32[4]: wanted [N, 3, ...]; called at ");
-  expect_error(train({1, 3}), "batch-norm-count",
-               "BatchNorm: f32[1,3] in training: wanted at least two values for each channel; use a larger batch; called at ");
+  expect_error(
+      train({1, 3}), "batch-norm-count",
+      "BatchNorm: f32[1,3] in training: wanted at least two values for each channel; use a larger batch; called at ");
 }
 
 // LayerNorm ----------------------------------------------------------------------------------------------
@@ -202,7 +207,8 @@ TEST(LayerNorm, NormalizesItsLastAxesTogether) {
       double mean = 0, variance = 0;
       for (size_t j = 0; j < 6; ++j) mean += in[row + j] / 6;
       for (size_t j = 0; j < 6; ++j) variance += (in[row + j] - mean) * (in[row + j] - mean) / 6;
-      for (size_t j = 0; j < 6; ++j) expected.push_back((in[row + j] - mean) / std::sqrt(variance + 0.01) * w[j] + b[j]);
+      for (size_t j = 0; j < 6; ++j)
+        expected.push_back((in[row + j] - mean) / std::sqrt(variance + 0.01) * w[j] + b[j]);
     }
     EXPECT_EQ(layer(x).shape(), x.shape());
     expect_close(values_of(layer(x)), expected, 1e-12);
@@ -218,7 +224,8 @@ TEST(LayerNorm, NormalizesItsLastAxesTogether) {
 
 TEST(LayerNorm, NamesWhatDoesNotFit) {
   const auto layer = nn::init(nn::LayerNorm{{2, 3}}, random::key(0));
-  expect_error([&] { layer(zeros({4, 3, 2})); }, "layer-norm-shape", "LayerNorm: f32[4,3,2]: wanted last axes [2,3]; called at ");
+  expect_error([&] { layer(zeros({4, 3, 2})); }, "layer-norm-shape",
+               "LayerNorm: f32[4,3,2]: wanted last axes [2,3]; called at ");
   expect_error([&] { layer(zeros({3})); }, "layer-norm-shape", "LayerNorm: f32[3]: wanted last axes [2,3]; called at ");
 }
 
@@ -256,7 +263,8 @@ TEST(Embedding, NamesWhatDoesNotFit) {
   const auto layer = nn::init(nn::Embedding{4, 2}, random::key(4));
   expect_error([&] { layer(array({1, 4})); }, "index-range", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
   expect_error([&] { layer(array({1.f})); }, "index-dtype", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
-  expect_error([] { nn::Embedding{4, 2}(array({1})); }, "nn-init", "Embedding: no weight: wanted a layer with parameters");
+  expect_error([] { nn::Embedding{4, 2}(array({1})); }, "nn-init",
+               "Embedding: no weight: wanted a layer with parameters");
 }
 
 // Dropout ------------------------------------------------------------------------------------------------
@@ -281,11 +289,12 @@ TEST(Dropout, ZeroesAndScalesInTrainingOnly) {
 }
 
 TEST(Dropout, NeedsAKeyAndARate) {
-  expect_error([] { nn::apply(nn::Dropout{0.5}, ones({2}), {.training = true}); }, "nn-key",
-               "Dropout: a mode without a key: wanted a key to draw from; call nn::apply(net, x, {.training = true, .key = ");
+  expect_error(
+      [] { nn::apply(nn::Dropout{0.5}, ones({2}), {.training = true}); }, "nn-key",
+      "Dropout: a mode without a key: wanted a key to draw from; call nn::apply(net, x, {.training = true, .key = ");
   for (bool training : {true, false}) {
-    expect_error([&] { nn::apply(nn::Dropout{1}, ones({2}), {.training = training, .key = random::key(0)}); }, "dropout-rate",
-                 "Dropout: rate 1.000000: wanted a rate from 0 to below 1; called at ");
+    expect_error([&] { nn::apply(nn::Dropout{1}, ones({2}), {.training = training, .key = random::key(0)}); },
+                 "dropout-rate", "Dropout: rate 1.000000: wanted a rate from 0 to below 1; called at ");
   }
 }
 

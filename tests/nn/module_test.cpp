@@ -30,15 +30,16 @@ Net make_net() {
 }
 
 TEST(Models, PrintASummary) {
-  EXPECT_EQ(nn::summary(make_net()),
-            "layer     kind       arrays                                                                      elements  bytes\n"
-            "          Net        scale f32[]                                                                        1      4\n"
-            "conv      Conv2d     weight f32[4,1,3,3], bias f32[4]                                                  40    160\n"
-            "norm      BatchNorm  weight f32[4], bias f32[4], mean f32[4] (buffer), variance f32[4] (buffer)        16     64\n"
-            "pool      MaxPool2d                                                                                     0      0\n"
-            "dense[0]  Linear     weight f32[16,8], bias f32[8]                                                    136    544\n"
-            "dense[1]  Linear     weight f32[8,3], bias f32[3]                                                      27    108\n"
-            "212 parameters, 848 bytes; 8 in buffers, 32 bytes\n");
+  EXPECT_EQ(
+      nn::summary(make_net()),
+      "layer     kind       arrays                                                                      elements  bytes\n"
+      "          Net        scale f32[]                                                                        1      4\n"
+      "conv      Conv2d     weight f32[4,1,3,3], bias f32[4]                                                  40    160\n"
+      "norm      BatchNorm  weight f32[4], bias f32[4], mean f32[4] (buffer), variance f32[4] (buffer)        16     64\n"
+      "pool      MaxPool2d                                                                                     0      0\n"
+      "dense[0]  Linear     weight f32[16,8], bias f32[8]                                                    136    544\n"
+      "dense[1]  Linear     weight f32[8,3], bias f32[3]                                                      27    108\n"
+      "212 parameters, 848 bytes; 8 in buffers, 32 bytes\n");
   EXPECT_EQ(nn::summary(array({1.0, 2.0})),
             "layer  kind   arrays  elements  bytes\n"
             "       Array  f64[2]         2     16\n"
@@ -48,8 +49,10 @@ TEST(Models, PrintASummary) {
 TEST(Models, DrawEveryLayerFromAKeyOfItsOwn) {
   const auto pair = nn::init(std::pair{nn::Linear{4, 4}, nn::Linear{4, 4}}, random::key(7));
   EXPECT_NE(values_of(pair.first.weight), values_of(pair.second.weight));
-  EXPECT_EQ(values_of(nn::init(Net{}, random::key(7)).dense[0].weight), values_of(nn::init(Net{}, random::key(7)).dense[0].weight));
-  EXPECT_NE(values_of(nn::init(Net{}, random::key(7)).dense[0].weight), values_of(nn::init(Net{}, random::key(8)).dense[0].weight));
+  EXPECT_EQ(values_of(nn::init(Net{}, random::key(7)).dense[0].weight),
+            values_of(nn::init(Net{}, random::key(7)).dense[0].weight));
+  EXPECT_NE(values_of(nn::init(Net{}, random::key(7)).dense[0].weight),
+            values_of(nn::init(Net{}, random::key(8)).dense[0].weight));
 }
 
 /// A step of training changes what a mask by path selects, and the buffers; nothing else.
@@ -67,7 +70,8 @@ TEST(Models, AreFrozenInParts) {
   const std::vector<Array> before_leaves = tree::flatten(net), after_leaves = tree::flatten(after);
   const std::vector<std::string> paths = tree::paths(net);
   for (size_t i = 0; i < paths.size(); ++i) {
-    const bool moves = paths[i].starts_with("dense") || paths[i] == "norm.mean.value" || paths[i] == "norm.variance.value";
+    const bool moves =
+        paths[i].starts_with("dense") || paths[i] == "norm.mean.value" || paths[i] == "norm.variance.value";
     EXPECT_EQ(values_of(before_leaves[i]) != values_of(after_leaves[i]), moves) << paths[i];
   }
 }
@@ -93,7 +97,8 @@ TEST(Models, LearnWithBatchNorm) {
 
 TEST(Models, InSequence) {
   const auto net = nn::init(nn::sequential(nn::Linear{4, 8}, relu, nn::Dropout{0.5}, nn::Linear{8, 2}), random::key(0));
-  EXPECT_EQ(tree::paths(net), (std::vector<std::string>{"layers[0].weight", "layers[0].bias", "layers[3].weight", "layers[3].bias"}));
+  EXPECT_EQ(tree::paths(net),
+            (std::vector<std::string>{"layers[0].weight", "layers[0].bias", "layers[3].weight", "layers[3].bias"}));
   const Array x = random_array({3, 4}, 1).astype(float32);
   const auto& [first, f, drop, last] = net.layers;
   EXPECT_EQ(values_of(net(x)), values_of(last(relu(first(x)))));
@@ -113,8 +118,9 @@ struct Copies {
 };
 
 TEST(Models, ReportStateOfLayersThatAreNotTheirs) {
-  expect_error([] { nn::apply(nn::init(Copies{}, random::key(0)), ones({4, 2}), {.training = true}); }, "nn-buffer",
-               "nn::apply: an update of a buffer that is not in the model: wanted buffers of the model itself; call layers by reference");
+  expect_error(
+      [] { nn::apply(nn::init(Copies{}, random::key(0)), ones({4, 2}), {.training = true}); }, "nn-buffer",
+      "nn::apply: an update of a buffer that is not in the model: wanted buffers of the model itself; call layers by reference");
 }
 
 // Initializers -------------------------------------------------------------------------------------------
@@ -128,9 +134,10 @@ TEST(Initializers, HaveTheVarianceOfTheirPapers) {
     bool uniform;
   };
   const nn::Fans fans{300, 200};
-  const Case cases[] = {{"he_normal", nn::he_normal, 2.0 / 300, false},         {"he_uniform", nn::he_uniform, 2.0 / 300, true},
-                        {"glorot_normal", nn::glorot_normal, 2.0 / 500, false}, {"glorot_uniform", nn::glorot_uniform, 2.0 / 500, true},
-                        {"lecun_normal", nn::lecun_normal, 1.0 / 300, false},   {"lecun_uniform", nn::lecun_uniform, 1.0 / 300, true}};
+  const Case cases[] = {
+      {"he_normal", nn::he_normal, 2.0 / 300, false},         {"he_uniform", nn::he_uniform, 2.0 / 300, true},
+      {"glorot_normal", nn::glorot_normal, 2.0 / 500, false}, {"glorot_uniform", nn::glorot_uniform, 2.0 / 500, true},
+      {"lecun_normal", nn::lecun_normal, 1.0 / 300, false},   {"lecun_uniform", nn::lecun_uniform, 1.0 / 300, true}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
     for (Dtype dtype : {float32, float64}) {
@@ -177,7 +184,8 @@ TEST(Losses, MeanSquaredError) {
   EXPECT_FLOAT_EQ(nn::mse(array({1.f, 2.f, 4.f}), array({1.f, 0.f, 1.f})).item<float>(), 13.f / 3);
   EXPECT_FLOAT_EQ(nn::mse(array({{1.f, 2.f}, {3.f, 4.f}}), array({1.f, 2.f})).item<float>(), 2);
   EXPECT_EQ(nn::mse(zeros({0}), zeros({0})).item<float>(), 0);
-  check_grads([](const Array& a, const Array& b) { return nn::mse(a, b); }, std::tuple(random_array({3, 2}, 1), random_array({3, 2}, 2)));
+  check_grads([](const Array& a, const Array& b) { return nn::mse(a, b); },
+              std::tuple(random_array({3, 2}, 1), random_array({3, 2}, 2)));
 }
 
 TEST(Losses, CountWhatIsRight) {

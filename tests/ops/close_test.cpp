@@ -23,7 +23,8 @@ TEST(Close, IsNumPysDefinitionOnAllPairsOfSpecialValues) {
   const std::vector<double> values = {0.0, -0.0, 1.0, 1.0 + 1e-6, 1.0 + 2e-5, -1.0, 1e-9, 2e-8, 1e300, inf, -inf, nan};
   const auto n = static_cast<int64_t>(values.size());
   for (const bool equal_nan : {false, true}) {
-    const std::vector<bool> got = isclose(array(values, {n, 1}), array(values, {1, n}), 1e-5, 1e-8, equal_nan).to_vector<bool>();
+    const std::vector<bool> got =
+        isclose(array(values, {n, 1}), array(values, {1, n}), 1e-5, 1e-8, equal_nan).to_vector<bool>();
     for (size_t i = 0; i < got.size(); ++i) {
       const double a = values[i / values.size()], b = values[i % values.size()];
       EXPECT_EQ(got[i], close(a, b, 1e-5, 1e-8, equal_nan)) << a << " and " << b;

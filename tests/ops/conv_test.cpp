@@ -41,11 +41,12 @@ std::vector<double> plain_conv(const std::vector<double>& x, const std::vector<d
           for (int64_t c = 0; c < cg; ++c)
             for (int64_t i = 0; i < k.kh; ++i)
               for (int64_t j = 0; j < k.kw; ++j) {
-                const int64_t h = a * k.stride + i * k.dilation - k.padding, v = b * k.stride + j * k.dilation - k.padding;
+                const int64_t h = a * k.stride + i * k.dilation - k.padding,
+                              v = b * k.stride + j * k.dilation - k.padding;
                 if (h < 0 || h >= k.h || v < 0 || v >= k.w) continue;
                 const int64_t channel = o / og * cg + c;
                 sum += x[static_cast<size_t>(((n * k.c + channel) * k.h + h) * k.w + v)] *
-                       w[static_cast<size_t>(((o * cg + c) * k.kh + i) * k.kw + j)];
+                    w[static_cast<size_t>(((o * cg + c) * k.kh + i) * k.kw + j)];
               }
           y[static_cast<size_t>(((n * k.o + o) * p + a) * q + b)] = sum;
         }
@@ -68,7 +69,8 @@ void expect_gradients(const std::function<Array(std::span<const Array>)>& f, std
   const Array one = wg::array(1.0);
   const std::vector<Array> gradients = result.pullback({&one, 1});
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const Array direction = wg::array(random_values(inputs[i].shape(), 7 + static_cast<unsigned>(i)), inputs[i].shape());
+    const Array direction =
+        wg::array(random_values(inputs[i].shape(), 7 + static_cast<unsigned>(i)), inputs[i].shape());
     const double step = 1e-5;
     std::vector<Array> up = inputs, down = inputs;
     up[i] = inputs[i] + direction * step;
@@ -93,7 +95,8 @@ TEST_P(Convolution, AgreesWithPlainLoops) {
   const wg::Window window{{k.stride, k.stride}, {k.padding, k.padding}, {k.dilation, k.dilation}};
   const auto expected = plain_conv(x, w, k);
   expect_near(wg::conv2d(wg::array(x, xs), wg::array(w, ws), window, k.groups).to_vector<double>(), expected, 1e-13);
-  const Array y = wg::conv2d(wg::array(x, xs).astype(wg::float32), wg::array(w, ws).astype(wg::float32), window, k.groups);
+  const Array y =
+      wg::conv2d(wg::array(x, xs).astype(wg::float32), wg::array(w, ws).astype(wg::float32), window, k.groups);
   expect_near(y.astype(wg::float64).to_vector<double>(), expected, 1e-5);
 }
 

@@ -25,7 +25,8 @@ void expect_values(const Array& x, Dtype dtype, const Values& wanted) {
 // Promotion, broadcasting, operators ---------------------------------------------------------------------
 
 TEST(Elementwise, PromotesAsTheStandardSays) {
-  const Array i = array({1, 2}), f = array({0.5f, 1.5f}), d = array({0.25, 0.5}), u = array<uint8_t>({1, 2}), b = array({true, false});
+  const Array i = array({1, 2}), f = array({0.5f, 1.5f}), d = array({0.25, 0.5}), u = array<uint8_t>({1, 2}),
+              b = array({true, false});
   expect_values(i + f, float32, {1.5, 3.5});
   expect_values(f + d, float64, {0.75, 2});
   expect_values(i + u, int32, {2, 4});
@@ -84,9 +85,11 @@ TEST(Elementwise, DividesDownwardsAsPython) {
   const Array a = array({7, -7, 7, -7, 5}), b = array({3, 3, -3, -3, 0});
   expect_values(floor_divide(a, b), int32, {2, -3, -3, 2, 0});
   expect_values(a % b, int32, {1, 2, -2, -1, 0});
-  const Array x = array({1.0, -1.0, 5.5, 1e300, -5.5, 1.0}), y = array({0.1, 0.1, -2.0, 7.0, static_cast<double>(inf), 0.0});
+  const Array x = array({1.0, -1.0, 5.5, 1e300, -5.5, 1.0}),
+              y = array({0.1, 0.1, -2.0, 7.0, static_cast<double>(inf), 0.0});
   expect_values(floor_divide(x, y), float64, {9, -10, -3, static_cast<double>(1e300) / 7, -1, inf});
-  expect_values(remainder(x, y), float64, {std::fmod(1.0, 0.1), 0.1 - std::fmod(1.0, 0.1), -0.5, std::fmod(1e300, 7.0), inf, nan});
+  expect_values(remainder(x, y), float64,
+                {std::fmod(1.0, 0.1), 0.1 - std::fmod(1.0, 0.1), -0.5, std::fmod(1e300, 7.0), inf, nan});
 }
 
 TEST(Elementwise, RaisesToPowers) {
@@ -147,14 +150,16 @@ TEST_P(SpecialPoints, ToThirdOrder) {
     const Array x = contiguous_array({point.x}, dtype, {1});
     Function f = point.f;
     for (size_t order = 0; order < point.derivatives.size(); ++order) {
-      EXPECT_EQ(difference(values_of(f(x)), {point.derivatives[order]}, dtype, {2, dtype == float32 ? 3e-6 : 1e-14}), "")
-          << point.name << " at " << static_cast<double>(point.x) << ", order " << order << ", " << wengert::name(dtype);
+      EXPECT_EQ(difference(values_of(f(x)), {point.derivatives[order]}, dtype, {2, dtype == float32 ? 3e-6 : 1e-14}),
+                "")
+          << point.name << " at " << static_cast<double>(point.x) << ", order " << order << ", "
+          << wengert::name(dtype);
       f = derivative(f);
     }
   }
 }
 
-constexpr Real phi0 = 0.39894228040143267794L;   // 1 / sqrt(2 pi)
+constexpr Real phi0 = 0.39894228040143267794L;  // 1 / sqrt(2 pi)
 const Real log2 = std::log(2.0L);
 
 const Point points[] = {
@@ -193,7 +198,7 @@ const Point points[] = {
     {"x^3", [](const Array& x) { return power(x, 3); }, 0, {0, 0, 0, 6}},
     {"x^3", [](const Array& x) { return power(x, array(3.0f)); }, -1, {-1, 3, -6, 6}},
     {"x^1.5", [](const Array& x) { return power(x, array(1.5f)); }, 0, {0, 0, inf, -inf}},
-    {"2^x", [](const Array& x) { return power(2, x); }, 1, {2, 2 * log2, 2 * log2 * log2, 2 * log2 * log2 * log2}},
+    {"2^x", [](const Array& x) { return power(2, x); }, 1, {2, 2 * log2, 2 * log2* log2, 2 * log2* log2* log2}},
     {"0^x", [](const Array& x) { return power(0, x); }, 2, {0, 0, 0, 0}},
     {"0^x", [](const Array& x) { return power(0, x); }, -1, {inf, 0, 0, 0}},
     {"inf^x", [](const Array& x) { return power(std::numeric_limits<double>::infinity(), x); }, -1, {0, 0, 0, 0}},

@@ -40,7 +40,8 @@ Array indices(std::initializer_list<int64_t> list) { return array(std::vector<in
 Array many_indices(int64_t count, int64_t length) {
   std::mt19937_64 engine(17);
   std::vector<int64_t> list;
-  for (int64_t i = 0; i < count; ++i) list.push_back(static_cast<int64_t>(engine() % static_cast<uint64_t>(2 * length)) - length);
+  for (int64_t i = 0; i < count; ++i)
+    list.push_back(static_cast<int64_t>(engine() % static_cast<uint64_t>(2 * length)) - length);
   return array(list);
 }
 
@@ -82,17 +83,21 @@ TEST(Take, TakesEveryDtype) {
     }
     if (dtype == bool_) continue;
     const Array operands[] = {x, contiguous_array({5, 6}, dtype, {2}), indices({1, -1})};
-    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_add"), operands, {Axes{0}, int64_t{0}})), (Values{1, 5, 1, 7}));
-    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_set"), operands, {Axes{0}, int64_t{0}})), (Values{1, 5, 1, 6}));
+    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_add"), operands, {Axes{0}, int64_t{0}})),
+              (Values{1, 5, 1, 7}));
+    EXPECT_EQ(values_of(wengert::bind(*find_primitive("scatter_set"), operands, {Axes{0}, int64_t{0}})),
+              (Values{1, 5, 1, 6}));
   }
 }
 
 TEST(TakeAlongAxis, BroadcastsTheOtherAxes) {
   const Array x = counting({2, 3});
   everywhere([&] {
-    EXPECT_EQ(values_of(take_along_axis(x, array({{int64_t{2}, int64_t{-3}}, {int64_t{0}, int64_t{1}}}), 1)), (Values{2, 0, 3, 4}));
+    EXPECT_EQ(values_of(take_along_axis(x, array({{int64_t{2}, int64_t{-3}}, {int64_t{0}, int64_t{1}}}), 1)),
+              (Values{2, 0, 3, 4}));
     EXPECT_EQ(values_of(take_along_axis(x, array({{int64_t{1}}}), 1)), (Values{1, 4}));
-    EXPECT_EQ(values_of(add_along_axis(x, array({{10.f}, {20.f}}), array({{int64_t{1}}, {int64_t{-1}}}), 1)), (Values{0, 11, 2, 3, 4, 25}));
+    EXPECT_EQ(values_of(add_along_axis(x, array({{10.f}, {20.f}}), array({{int64_t{1}}, {int64_t{-1}}}), 1)),
+              (Values{0, 11, 2, 3, 4, 25}));
   });
 }
 
@@ -101,7 +106,8 @@ TEST(DynamicSlice, ReadsAndReplacesABlock) {
   const std::vector<Array> starts = {array(int64_t{1}), array(-3)};
   everywhere([&] {
     EXPECT_EQ(values_of(dynamic_slice(x, starts, {2, 3})), (Values{5, 6, 7, 9, 10, 11}));
-    EXPECT_EQ(values_of(dynamic_update_slice(x, array({{-1.f, -2.f}}), starts)), (Values{0, 1, 2, 3, 4, -1, -2, 7, 8, 9, 10, 11}));
+    EXPECT_EQ(values_of(dynamic_update_slice(x, array({{-1.f, -2.f}}), starts)),
+              (Values{0, 1, 2, 3, 4, -1, -2, 7, 8, 9, 10, 11}));
   });
 }
 
@@ -130,20 +136,30 @@ TEST(IndexOutside, IsAnErrorThatNamesIt) {
               "take: x f32[5,3], indices i64[3], index 5 on an axis of length 5: wanted an index from -5 to 4");
     EXPECT_EQ(error_of([&] { take(x, array({{int64_t{1}}, {int64_t{-4}}}), 1); }, ErrorKind::index, "index-range"),
               "take: x f32[5,3], indices i64[2,1], index -4 on an axis of length 3: wanted an index from -3 to 2");
-    EXPECT_EQ(error_of([&] { take(x, indices({INT64_MIN})); }, ErrorKind::index, "index-range"),
-              "take: x f32[5,3], indices i64[1], index -9223372036854775808 on an axis of length 5: wanted an index from -5 to 4");
-    EXPECT_EQ(error_of([&] { take_along_axis(x, array({{int64_t{7}}}), 0); }, ErrorKind::index, "index-range"),
-              "take_along_axis: x f32[5,3], indices i64[1,3], index 7 on an axis of length 5: wanted an index from -5 to 4");
-    EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{3}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index, "index-range"),
-              "dynamic_slice: x f32[5,3], start i64[], start i64[], index 3 on an axis of length 5: wanted an index from -5 to 2");
-    EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{-2}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index, "index-range"),
-              "dynamic_slice: x f32[5,3], start i64[], start i64[], index -2 on an axis of length 5: wanted an index from -5 to 2");
-    EXPECT_EQ(error_of([&] { dynamic_update_slice(x, ones({2, 2}), {array(int64_t{4}), array(int64_t{0})}); }, ErrorKind::index, "index-range"),
-              "dynamic_update_slice: x f32[5,3], update f32[2,2], start i64[], start i64[], index 4 on an axis of length 5: "
-              "wanted an index from -5 to 3");
+    EXPECT_EQ(
+        error_of([&] { take(x, indices({INT64_MIN})); }, ErrorKind::index, "index-range"),
+        "take: x f32[5,3], indices i64[1], index -9223372036854775808 on an axis of length 5: wanted an index from -5 to 4");
+    EXPECT_EQ(
+        error_of([&] { take_along_axis(x, array({{int64_t{7}}}), 0); }, ErrorKind::index, "index-range"),
+        "take_along_axis: x f32[5,3], indices i64[1,3], index 7 on an axis of length 5: wanted an index from -5 to 4");
+    EXPECT_EQ(
+        error_of([&] { dynamic_slice(x, {array(int64_t{3}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index,
+                 "index-range"),
+        "dynamic_slice: x f32[5,3], start i64[], start i64[], index 3 on an axis of length 5: wanted an index from -5 to 2");
+    EXPECT_EQ(
+        error_of([&] { dynamic_slice(x, {array(int64_t{-2}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index,
+                 "index-range"),
+        "dynamic_slice: x f32[5,3], start i64[], start i64[], index -2 on an axis of length 5: wanted an index from -5 to 2");
+    EXPECT_EQ(
+        error_of([&] { dynamic_update_slice(x, ones({2, 2}), {array(int64_t{4}), array(int64_t{0})}); },
+                 ErrorKind::index, "index-range"),
+        "dynamic_update_slice: x f32[5,3], update f32[2,2], start i64[], start i64[], index 4 on an axis of length 5: "
+        "wanted an index from -5 to 3");
     for (const char* name : {"scatter_add", "scatter_set"}) {
-      EXPECT_EQ(error_of([&] { scatter(name, {2, 6}); }, ErrorKind::index, "index-range"),
-                std::string(name) + ": x f32[5,3], values f32[2,3], indices i64[2], index 6 on an axis of length 5: wanted an index from -5 to 4");
+      EXPECT_EQ(
+          error_of([&] { scatter(name, {2, 6}); }, ErrorKind::index, "index-range"),
+          std::string(name) +
+              ": x f32[5,3], values f32[2,3], indices i64[2], index 6 on an axis of length 5: wanted an index from -5 to 4");
     }
     EXPECT_EQ(values_of(x), values_of(counting({5, 3})));
   });
@@ -163,7 +179,8 @@ TEST(IndexOutside, IsFoundByAnyThread) {
 TEST(IndexOutside, IsFoundInFusedKernels) {
   const Array x = counting({5, 3}), good = indices({4, 0}), bad = indices({0, -6});
   const Type* types[] = {&x.type(), &good.type()};
-  const ProgramPtr program = record(types, [](std::span<const Array> in) -> Arrays { return {sum(tanh(take(in[0] * 2, in[1])))}; });
+  const ProgramPtr program =
+      record(types, [](std::span<const Array> in) -> Arrays { return {sum(tanh(take(in[0] * 2, in[1])))}; });
   const Params params = call_params(program, "fused");
   int kernels = 0;
   cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
@@ -189,14 +206,18 @@ TEST(IndexOutside, IsFoundInEverySchedule) {
   std::vector<int64_t> list = good.to_vector<int64_t>();
   Values by_column(static_cast<size_t>(width));
   for (int64_t i : list) {
-    for (int64_t j = 0; j < width; ++j) by_column[static_cast<size_t>(j)] += static_cast<Real>((i < 0 ? i + rows : i) * width + j);
+    for (int64_t j = 0; j < width; ++j)
+      by_column[static_cast<size_t>(j)] += static_cast<Real>((i < 0 ? i + rows : i) * width + j);
   }
   const Real total = std::accumulate(by_column.begin(), by_column.end(), Real(0));
   list[123456] = rows;
   const Array bad = array(list);
   const Type* types[] = {&table.type(), &good.type()};
-  const auto program = [&](const auto& f) { return call_params(record(types, [&](std::span<const Array> in) -> Arrays { return {f(take(in[0], in[1]))}; })); };
-  const Params sums[] = {program([](const Array& y) { return sum(y); }), program([](const Array& y) { return sum(y, {0}); }),
+  const auto program = [&](const auto& f) {
+    return call_params(record(types, [&](std::span<const Array> in) -> Arrays { return {f(take(in[0], in[1]))}; }));
+  };
+  const Params sums[] = {program([](const Array& y) { return sum(y); }),
+                         program([](const Array& y) { return sum(y, {0}); }),
                          program([](const Array& y) { return sum(sum(y, {1})); })};
   for (int threads : {1, 2}) {
     cpu::set_threads(threads);
@@ -212,22 +233,29 @@ TEST(IndexOutside, IsFoundInEverySchedule) {
 
 TEST(IndexErrors, OfShapesAndDtypes) {
   const Array x = counting({5, 3});
-  EXPECT_EQ(error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),
-            "take: x f32[5,3], indices f32[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
-  EXPECT_EQ(error_of([&] { take(x, array({true, false})); }, ErrorKind::dtype, "index-dtype"),
-            "take: x f32[5,3], indices bool[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
+  EXPECT_EQ(
+      error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),
+      "take: x f32[5,3], indices f32[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
+  EXPECT_EQ(
+      error_of([&] { take(x, array({true, false})); }, ErrorKind::dtype, "index-dtype"),
+      "take: x f32[5,3], indices bool[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
   EXPECT_EQ(error_of([&] { take(x, indices({0}), 2); }, ErrorKind::shape, "axis-range"),
             "take: x f32[5,3], axis 2: wanted an axis from -2 to 1");
   EXPECT_EQ(error_of([&] { take(zeros({0, 3}), indices({0})); }, ErrorKind::index, "index-empty"),
             "take: x f32[0,3], indices i64[1], axes [0], at 0: wanted no indices, since axis 0 has no elements");
-  EXPECT_EQ(error_of([&] { take_along_axis(x, indices({0}), 0); }, ErrorKind::shape, "take-along-axis"),
-            "take_along_axis: x f32[5,3], indices i64[1], axis 0: wanted equal lengths of x and indices but along the axis");
-  EXPECT_EQ(error_of([&] { dynamic_slice(x, {array(int64_t{0})}, {2, 2}); }, ErrorKind::shape, "dynamic-slice"),
-            "dynamic_slice: x f32[5,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not larger than x");
-  EXPECT_EQ(error_of([&] { dynamic_update_slice(x, ones({2, 2}, float64), {array(0), array(0)}); }, ErrorKind::dtype, "dtype-equal"),
-            "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; convert with astype()");
-  EXPECT_EQ(error_of([&] { add_along_axis(x, ones({2, 3}), zeros({1, 3}, int64), 0); }, ErrorKind::shape, "index-values"),
-            "add_along_axis: x f32[5,3], values f32[2,3], indices i64[1,3], axis 0: wanted values of shape [1,3]");
+  EXPECT_EQ(
+      error_of([&] { take_along_axis(x, indices({0}), 0); }, ErrorKind::shape, "take-along-axis"),
+      "take_along_axis: x f32[5,3], indices i64[1], axis 0: wanted equal lengths of x and indices but along the axis");
+  EXPECT_EQ(
+      error_of([&] { dynamic_slice(x, {array(int64_t{0})}, {2, 2}); }, ErrorKind::shape, "dynamic-slice"),
+      "dynamic_slice: x f32[5,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not larger than x");
+  EXPECT_EQ(
+      error_of([&] { dynamic_update_slice(x, ones({2, 2}, float64), {array(0), array(0)}); }, ErrorKind::dtype,
+               "dtype-equal"),
+      "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; convert with astype()");
+  EXPECT_EQ(
+      error_of([&] { add_along_axis(x, ones({2, 3}), zeros({1, 3}, int64), 0); }, ErrorKind::shape, "index-values"),
+      "add_along_axis: x f32[5,3], values f32[2,3], indices i64[1,3], axis 0: wanted values of shape [1,3]");
 }
 
 // Gradients ----------------------------------------------------------------------------------------------
@@ -240,11 +268,13 @@ TEST(TakeGradient, AddsWhatWasTakenMoreThanOnce) {
   std::vector<float> wanted(static_cast<size_t>(rows * width));
   const std::vector<int64_t> list = at.to_vector<int64_t>();
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = list[static_cast<size_t>(i)] < 0 ? list[static_cast<size_t>(i)] + rows : list[static_cast<size_t>(i)];
-    for (int64_t j = 0; j < width; ++j) wanted[static_cast<size_t>(row * width + j)] += w[static_cast<size_t>(i * width + j)];
+    const int64_t row =
+        list[static_cast<size_t>(i)] < 0 ? list[static_cast<size_t>(i)] + rows : list[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < width; ++j)
+      wanted[static_cast<size_t>(row * width + j)] += w[static_cast<size_t>(i * width + j)];
   }
   const auto loss = [&](const Array& a) { return sum(take(a, at) * weights); };
-  everywhere([&] { EXPECT_EQ(grad(loss)(x).to_vector<float>(), wanted); });   // bit for bit: in the order of the indices
+  everywhere([&] { EXPECT_EQ(grad(loss)(x).to_vector<float>(), wanted); });  // bit for bit: in the order of the indices
 }
 
 /// The other layouts: the axis that threads share is not the last one, or there is none.
@@ -285,7 +315,8 @@ TEST(ScatterSet, LeavesTheLastOfThoseThatMeet) {
   };
   everywhere([&] {
     EXPECT_EQ(values_of(set(x, v)), (Values{2, 0, 3, 0}));
-    const auto [dx, dv] = grad<0, 1>([&](const Array& a, const Array& b) { return sum(set(a, b) * array({5.f, 6.f, 7.f, 8.f})); })(x, v);
+    const auto [dx, dv] =
+        grad<0, 1>([&](const Array& a, const Array& b) { return sum(set(a, b) * array({5.f, 6.f, 7.f, 8.f})); })(x, v);
     EXPECT_EQ(values_of(dx), (Values{0, 6, 0, 8}));
     EXPECT_EQ(values_of(dv), (Values{0, 5, 7}));
   });
@@ -311,7 +342,8 @@ Index decode_index(const Json& json) {
   if (json.is_number()) return json.get<int64_t>();
   if (json == "new_axis") return new_axis;
   if (json == "ellipsis") return ellipsis;
-  if (json.contains("values")) return contiguous_array(decode_values(json["values"]), int64, decode_shape(json["shape"]));
+  if (json.contains("values"))
+    return contiguous_array(decode_values(json["values"]), int64, decode_shape(json["shape"]));
   const auto bound = [&](const char* name) {
     return json[name].is_null() ? std::optional<int64_t>() : std::optional<int64_t>(json[name].get<int64_t>());
   };
@@ -340,7 +372,8 @@ TEST(IndexExpression, GivesNumpysAnswers) {
       const Array gradient = grad([&](const Array& a) { return sum(at(a).get() * v); })(x);
       EXPECT_EQ(values_of(gradient), decode_values(recorded["gradient"])) << what;
       // What was added reaches the result where it was read; what was set, where it stayed.
-      const Array weights = counting(x.shape(), float64) + 1, dv = grad([&](const Array& a) { return sum(at(x).add(a) * weights); })(v);
+      const Array weights = counting(x.shape(), float64) + 1,
+                  dv = grad([&](const Array& a) { return sum(at(x).add(a) * weights); })(v);
       EXPECT_EQ(values_of(dv), values_of(at(weights).get())) << what;
       check_grads([&](const Array& a, const Array& b) { return at(a).set(b); }, std::tuple{x, v});
     }
@@ -361,7 +394,8 @@ TEST(IndexExpression, ReadsAsItIsWritten) {
   EXPECT_EQ(values_of(x[{}]), values_of(x));
   EXPECT_EQ(values_of(x[array(int64_t{1})]), (Values{4, 5, 6, 7}));
   EXPECT_EQ(values_of(x.at(1, range(0, 2)).set(-1.5)), (Values{0, 1, 2, 3, -1.5, -1.5, 6, 7, 8, 9, 10, 11}));
-  EXPECT_EQ(values_of(x.at(at).add(array({10.f, 20.f, 30.f, 40.f}))), (Values{10, 21, 32, 43, 4, 5, 6, 7, 18, 29, 40, 51}));
+  EXPECT_EQ(values_of(x.at(at).add(array({10.f, 20.f, 30.f, 40.f}))),
+            (Values{10, 21, 32, 43, 4, 5, 6, 7, 18, 29, 40, 51}));
   EXPECT_EQ(values_of(x.at(new_axis, 0, at).add(1)), (Values{1, 1, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
   EXPECT_EQ(values_of(counting({4}, int64).at(1).set(7)), (Values{0, 7, 2, 3}));
   EXPECT_EQ(values_of(array({true, true}).at(0).set(false)), (Values{0, 1}));
@@ -393,10 +427,13 @@ TEST(IndexExpression, Errors) {
   EXPECT_EQ(error_of([&] { x[x > 2]; }, ErrorKind::dtype, "index-mask"),
             text("index: x f32[5,3], mask bool[5,3]: wanted integers: the shape of the result would depend on values; "
                  "choose with wg::where(mask, a, b)"));
-  EXPECT_EQ(error_of([&] { x[array({1.f})]; }, ErrorKind::dtype, "index-dtype"),
-            text("index: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
-  EXPECT_EQ(error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
-            text("index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last axis on, or 1"));
+  EXPECT_EQ(
+      error_of([&] { x[array({1.f})]; }, ErrorKind::dtype, "index-dtype"),
+      text("index: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
+  EXPECT_EQ(
+      error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
+      text(
+          "index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last axis on, or 1"));
   EXPECT_EQ(error_of([&] { x[indices({1, 9})]; }, ErrorKind::index, "index-range"),
             text("take: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x.at(7).set(1); }, ErrorKind::index, "index-range"),
@@ -407,8 +444,10 @@ TEST(IndexExpression, Errors) {
             text("add: x f32[5,3], values f32[1,2,3]: wanted values that broadcast to [2,3]"));
   EXPECT_EQ(error_of([&] { counting({4}, int64).at(0).set(0.5); }, ErrorKind::dtype, "index-update"),
             text("set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
-  EXPECT_EQ(error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
-            text("scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4"));
+  EXPECT_EQ(
+      error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
+      text(
+          "scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4"));
   error_of([&] { array({true}).at(0).add(true); }, ErrorKind::dtype, "dtype-numeric");
   error_of([&] { array({true}).at(indices({0})).add(true); }, ErrorKind::dtype, "dtype-numeric");
 }
@@ -434,7 +473,7 @@ TEST(IndexExpression, WritesOverAnArrayThatWasGivenUp) {
   EXPECT_EQ(sum(y).item<float>(), 200);
   Array z = fresh();
   const Array row = z[0];
-  z = std::move(z).at(0).set(1);   // a view of it is alive
+  z = std::move(z).at(0).set(1);  // a view of it is alive
   EXPECT_EQ(sum(row).item<float>(), 0);
 }
 
@@ -444,7 +483,8 @@ TEST(IndexExpression, OfALoopCompilesNothingNew) {
   const auto pass = [&](int64_t i) {
     const Array y = x[i], z = x[range(i / 2, i / 2 + 7)];
     const Array g = grad([&](const Array& a) { return sum(a[i] * a[i]); })(x);
-    return sum(y).item<double>() + sum(z).item<double>() + sum(g[i]).item<double>() + sum(x.at(i).set(1)).item<double>();
+    return sum(y).item<double>() + sum(z).item<double>() + sum(g[i]).item<double>() +
+        sum(x.at(i).set(1)).item<double>();
   };
   pass(0);
   int kernels = 0;

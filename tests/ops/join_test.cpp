@@ -29,8 +29,15 @@ struct JoinCase {
   int axis;
 };
 const JoinCase join_cases[] = {
-    {{{3}, {4}}, 0},       {{{5}}, 0},           {{{2, 3}, {2, 5}, {2, 1}}, 1},  {{{2, 3}, {5, 3}, {1, 3}}, 0}, {{{0, 3}, {5, 3}}, 0},
-    {{{2, 0}, {2, 0}}, 1}, {{{3, 2, 4}, {3, 1, 4}, {3, 0, 4}}, 1},               {{{30, 40}, {30, 7}}, 1},      {{{1, 1}, {1, 1}}, 0},
+    {{{3}, {4}}, 0},
+    {{{5}}, 0},
+    {{{2, 3}, {2, 5}, {2, 1}}, 1},
+    {{{2, 3}, {5, 3}, {1, 3}}, 0},
+    {{{0, 3}, {5, 3}}, 0},
+    {{{2, 0}, {2, 0}}, 1},
+    {{{3, 2, 4}, {3, 1, 4}, {3, 0, 4}}, 1},
+    {{{30, 40}, {30, 7}}, 1},
+    {{{1, 1}, {1, 1}}, 0},
     {{{0}, {0}, {2}}, 0},
 };
 
@@ -39,7 +46,8 @@ TEST(Concatenate, PutsElementsWhereALoopPutsThem) {
     for (Dtype dtype : dtypes) {
       for (Placement placement : placements) {
         Arrays arrays;
-        for (const Shape& shape : c.shapes) arrays.push_back(counted(shape, dtype, arrays.empty() ? Placement::contiguous : placement));
+        for (const Shape& shape : c.shapes)
+          arrays.push_back(counted(shape, dtype, arrays.empty() ? Placement::contiguous : placement));
         const Array y = concatenate(arrays, c.axis);
         EXPECT_EQ(y.dtype(), dtype);
         EXPECT_EQ(values_of(y), concatenated(arrays, c.axis));
@@ -52,7 +60,8 @@ TEST(Concatenate, PutsElementsWhereALoopPutsThem) {
 TEST(Concatenate, JoinsAnyNumberOfArrays) {
   for (size_t count : {1, 31, 32, 33, 64, 100, 1100}) {
     Arrays arrays;
-    for (size_t i = 0; i < count; ++i) arrays.push_back(counted({2, static_cast<int64_t>(i % 3)}, float64) + static_cast<double>(i));
+    for (size_t i = 0; i < count; ++i)
+      arrays.push_back(counted({2, static_cast<int64_t>(i % 3)}, float64) + static_cast<double>(i));
     const Array y = concatenate(arrays, 1);
     EXPECT_EQ(values_of(y), concatenated(arrays, 1)) << count;
     if (count > 100 || !(arrays[0].shape() == arrays[count - 1].shape())) continue;
@@ -80,7 +89,9 @@ TEST(Concatenate, ComputesOperandsWhereTheyGo) {
   const auto f = [](std::span<const Array> in) -> Arrays {
     return {concatenate({exp(in[0]) * 1e-3, in[1], in[0] - sum(in[1], 1, true)}, 1) + 0};
   };
-  const auto joined = [&](std::span<const Array> in) -> Arrays { return {concatenate({exp(in[0]) * 1e-3, in[1] + 1}, 1)}; };
+  const auto joined = [&](std::span<const Array> in) -> Arrays {
+    return {concatenate({exp(in[0]) * 1e-3, in[1] + 1}, 1)};
+  };
   const Array in[] = {x, y};
   int kernels = 0;
   cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
@@ -105,11 +116,14 @@ TEST(Concatenate, GivesEveryOperandItsPartOfTheCotangent) {
 
 TEST(Concatenate, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32), y = counted({2, 4}, int32), z = counted({3}, float32);
-  expect_error([] { concatenate({}); }, ErrorKind::value, "concatenate-empty", "concatenate: no arrays: wanted at least one; called at ");
-  expect_error([&] { concatenate({x, x, y}); }, ErrorKind::shape, "concatenate-shape",
-               "concatenate: operand 0 f32[2,3], operand 2 i32[2,4], axis 0: wanted equal lengths along every axis but axis 0; called at ");
-  expect_error([&] { concatenate({x, z}, -1); }, ErrorKind::shape, "concatenate-shape",
-               "concatenate: operand 0 f32[2,3], operand 1 f32[3], axis -1: wanted equal lengths along every axis but axis 1; called at ");
+  expect_error([] { concatenate({}); }, ErrorKind::value, "concatenate-empty",
+               "concatenate: no arrays: wanted at least one; called at ");
+  expect_error(
+      [&] { concatenate({x, x, y}); }, ErrorKind::shape, "concatenate-shape",
+      "concatenate: operand 0 f32[2,3], operand 2 i32[2,4], axis 0: wanted equal lengths along every axis but axis 0; called at ");
+  expect_error(
+      [&] { concatenate({x, z}, -1); }, ErrorKind::shape, "concatenate-shape",
+      "concatenate: operand 0 f32[2,3], operand 1 f32[3], axis -1: wanted equal lengths along every axis but axis 1; called at ");
   expect_error([&] { concatenate({x, x}, 2); }, ErrorKind::shape, "axis-range",
                "concatenate: x f32[2,3], axis 2: wanted an axis from -2 to 1; called at ");
   expect_error([&] { concatenate({array(1.0f), array(2.0f)}); }, ErrorKind::shape, "concatenate-rank",
@@ -134,10 +148,12 @@ TEST(Stack, AddsAnAxis) {
   }
   EXPECT_EQ(values_of(stack({array(1.0f), array(2.0f), array(3.0f)})), (Values{1, 2, 3}));
   EXPECT_EQ(stack({counted({0, 2}, int64)}, 1).shape(), (Shape{0, 1, 2}));
-  check_grads([](const Array& x, const Array& y) { return sum(sin(stack({x, y, x * y}, 1))); }, std::tuple(counted({3}, float64), counted({3}, float64) + 0.5));
+  check_grads([](const Array& x, const Array& y) { return sum(sin(stack({x, y, x * y}, 1))); },
+              std::tuple(counted({3}, float64), counted({3}, float64) + 0.5));
   expect_error([&] { stack({a, counted({3, 2}, float32)}); }, ErrorKind::shape, "stack-shape",
                "stack: operand 0 f32[2,3], operand 1 f32[3,2]: wanted arrays of one shape; called at ");
-  expect_error([&] { stack({a}, 3); }, ErrorKind::shape, "axis-range", "stack: operand 0 f32[2,3], axis 3: wanted an axis from -3 to 2; called at ");
+  expect_error([&] { stack({a}, 3); }, ErrorKind::shape, "axis-range",
+               "stack: operand 0 f32[2,3], axis 3: wanted an axis from -3 to 2; called at ");
   expect_error([] { stack({}); }, ErrorKind::value, "stack-empty", "stack: no arrays: wanted at least one; called at ");
 }
 
@@ -158,10 +174,12 @@ TEST(Split, CutsIntoViews) {
   EXPECT_EQ(split(counted({0, 2}, float32), 3).size(), 3u);
   EXPECT_EQ(split(counted({4}, float32), {4}).size(), 1u);
   EXPECT_EQ(split(counted({4}, float32), 4).size(), 4u);
-  check_grads([](const Array& x) {
-    const std::vector<Array> parts = split(x, {1, 2, 1}, 1);
-    return sum(parts[0] * parts[2]) + sum(sin(parts[1]));
-  }, counted({2, 4}, float64));
+  check_grads(
+      [](const Array& x) {
+        const std::vector<Array> parts = split(x, {1, 2, 1}, 1);
+        return sum(parts[0] * parts[2]) + sum(sin(parts[1]));
+      },
+      counted({2, 4}, float64));
 }
 
 TEST(Split, NamesWhatIsWrong) {
@@ -181,10 +199,20 @@ struct PadCase {
   Axes low, high, interior;
 };
 const PadCase pad_cases[] = {
-    {{5}, {2}, {3}, {}},           {{5}, {0}, {0}, {2}},          {{2, 3}, {1, 0}, {0, 2}, {}},    {{2, 3}, {1, 2}, {1, 0}, {1, 3}},
-    {{0}, {2}, {1}, {4}},          {{0, 2}, {0, 1}, {0, 1}, {}},  {{}, {}, {}, {}},                {{5}, {-2}, {-1}, {}},
-    {{5}, {-3}, {4}, {}},          {{3}, {-1}, {-1}, {2}},        {{4, 5}, {-1, 2}, {3, -6}, {0, 1}},  {{5}, {-9}, {6}, {}},
-    {{3}, {-3}, {0}, {}},          {{30, 20}, {3, 5}, {1, 0}, {}},
+    {{5}, {2}, {3}, {}},
+    {{5}, {0}, {0}, {2}},
+    {{2, 3}, {1, 0}, {0, 2}, {}},
+    {{2, 3}, {1, 2}, {1, 0}, {1, 3}},
+    {{0}, {2}, {1}, {4}},
+    {{0, 2}, {0, 1}, {0, 1}, {}},
+    {{}, {}, {}, {}},
+    {{5}, {-2}, {-1}, {}},
+    {{5}, {-3}, {4}, {}},
+    {{3}, {-1}, {-1}, {2}},
+    {{4, 5}, {-1, 2}, {3, -6}, {0, 1}},
+    {{5}, {-9}, {6}, {}},
+    {{3}, {-3}, {0}, {}},
+    {{30, 20}, {3, 5}, {1, 0}, {}},
 };
 
 /// Every element of the result comes from x or is the value.
@@ -231,10 +259,12 @@ TEST(Pad, DifferentiatesArrayAndValue) {
   for (const PadCase& c : pad_cases) {
     if (c.shape.size() > 100) continue;
     const Array x = counted(c.shape, float64);
-    check_grads([&](const Array& a, const Array& v) {
-      const Array y = pad(a, c.low, c.high, v, c.interior);
-      return sum(sin(y * y));
-    }, std::tuple(x * 0.1, array(0.7)));
+    check_grads(
+        [&](const Array& a, const Array& v) {
+          const Array y = pad(a, c.low, c.high, v, c.interior);
+          return sum(sin(y * y));
+        },
+        std::tuple(x * 0.1, array(0.7)));
   }
   const auto [dx, dv] = grad<0, 1>([](const Array& x, const Array& v) {
     return sum(pad(x, {1}, {2}, v) * array({1.0, 2.0, 3.0, 4.0, 5.0}));
@@ -249,18 +279,19 @@ TEST(Pad, NamesWhatIsWrong) {
                "pad: x f32[2,3], value i64*[], low [1], high [1,1]: wanted one number for each of 2 axes; called at ");
   expect_error([&] { pad(x, {1, 1}, {1, 1}, x); }, ErrorKind::shape, "pad-value",
                "pad: x f32[2,3], value f32[2,3], low [1,1], high [1,1]: wanted a value of rank 0; called at ");
-  expect_error([&] { pad(x, {1, 1}, {1, 1}, 0, {0, -1}); }, ErrorKind::value, "pad-interior",
-               "pad: x f32[2,3], value i64*[], low [1,1], high [1,1], interior [0,-1]: wanted an interior of 0 or more; called at ");
-  expect_error([&] { pad(x, {0, -2}, {0, -2}); }, ErrorKind::shape, "pad-length",
-               "pad: x f32[2,3], value i64*[], low [0,-2], high [0,-2]: wanted at least 0 elements left along axis 1; called at ");
+  expect_error(
+      [&] { pad(x, {1, 1}, {1, 1}, 0, {0, -1}); }, ErrorKind::value, "pad-interior",
+      "pad: x f32[2,3], value i64*[], low [1,1], high [1,1], interior [0,-1]: wanted an interior of 0 or more; called at ");
+  expect_error(
+      [&] { pad(x, {0, -2}, {0, -2}); }, ErrorKind::shape, "pad-length",
+      "pad: x f32[2,3], value i64*[], low [0,-2], high [0,-2]: wanted at least 0 elements left along axis 1; called at ");
 }
 
 TEST(Roll, MovesElementsOn) {
   const Array x = counted({2, 5}, float32);
   for (int64_t shift : {0, 1, 4, 5, 7, -1, -13}) {
-    const Values wanted = gathered(values_of(x), x.shape(), x.shape(), [&](const Index& i) {
-      return Index{i[0], ((i[1] - shift) % 5 + 5) % 5};
-    });
+    const Values wanted = gathered(values_of(x), x.shape(), x.shape(),
+                                   [&](const Index& i) { return Index{i[0], ((i[1] - shift) % 5 + 5) % 5}; });
     EXPECT_EQ(values_of(roll(x, shift, 1)), wanted) << shift;
   }
   EXPECT_EQ(values_of(roll(x, 1, 0)), (Values{5, 6, 7, 8, 9, 0, 1, 2, 3, 4}));

@@ -30,7 +30,8 @@ Recorded decode(const Json& json) {
     if (v.is_string()) x.values.push_back(std::strtold(v.get<std::string>().c_str(), nullptr));
     else if (v.is_boolean()) x.values.push_back(v.get<bool>());
     else if (v.is_number_integer()) x.values.push_back(static_cast<Real>(v.get<int64_t>()));
-    else x.values.push_back(x.dtype == float32 ? static_cast<Real>(static_cast<float>(v.get<double>())) : v.get<double>());
+    else
+      x.values.push_back(x.dtype == float32 ? static_cast<Real>(static_cast<float>(v.get<double>())) : v.get<double>());
   }
   return x;
 }
@@ -97,7 +98,7 @@ bool is_function_of_libm(const Primitive& p) {
   const auto is_load = [&](int32_t child) { return nest.graph.node(child).op == loops::Op::load; };
   const auto operands = nest.graph.children(value);
   return value.op == loops::Op::math && std::all_of(operands.begin(), operands.end(), is_load) &&
-         loops::math_functions()[static_cast<size_t>(value.integer)].name == p.name;
+      loops::math_functions()[static_cast<size_t>(value.integer)].name == p.name;
 }
 
 /// Every elementwise primitive has answers, or needs none.
@@ -108,7 +109,8 @@ TEST(NumpyAnswers, CoverTheElementwisePrimitives) {
   for (const Json& recorded : json["cases"]) ++cases[recorded["primitive"]];
   for (const Primitive* p : all_primitives()) {
     if (!p->is(Trait::elementwise) || cases[p->name] > 0) continue;
-    EXPECT_TRUE(is_function_of_libm(*p)) << p->name << ": record NumPy's answers by tests/fixtures/make_numpy_answers.py";
+    EXPECT_TRUE(is_function_of_libm(*p)) << p->name
+                                         << ": record NumPy's answers by tests/fixtures/make_numpy_answers.py";
   }
 }
 

@@ -117,7 +117,8 @@ inline Values separated_values(std::pair<double, double> range, int64_t count, i
 inline Values sample_values(const Primitive& p, const Sample& sample, int i, Dtype dtype, int64_t count,
                             std::mt19937& engine) {
   std::pair<double, double> range = p.samples.range;
-  if (!is_inexact(dtype)) range = is_bool(dtype) ? std::pair(0.0, 1.0) : is_unsigned(dtype) ? std::pair(0.0, 5.0) : std::pair(-3.0, 3.0);
+  if (!is_inexact(dtype))
+    range = is_bool(dtype) ? std::pair(0.0, 1.0) : is_unsigned(dtype) ? std::pair(0.0, 5.0) : std::pair(-3.0, 3.0);
   const auto at = static_cast<size_t>(i);
   if (at < sample.ranges.size() && !is_bool(dtype)) range = sample.ranges[at];
   if (is_inexact(dtype)) return separated_values(range, count, i, engine);
@@ -143,7 +144,9 @@ inline std::vector<const Type*> operand_types(const Sample& sample, Dtype tested
   return types;
 }
 
-inline std::span<const RuntimeParam> runtime_span(const Runtimes& runtimes) { return {runtimes.begin(), runtimes.end()}; }
+inline std::span<const RuntimeParam> runtime_span(const Runtimes& runtimes) {
+  return {runtimes.begin(), runtimes.end()};
+}
 
 /// The types of the outputs; nothing when the shape rule does not take these dtypes.
 inline std::optional<Types> accepted(const Primitive& p, const Sample& sample, Dtype tested) {

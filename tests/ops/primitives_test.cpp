@@ -53,8 +53,10 @@ class PrimitiveValues : public ::testing::TestWithParam<const Primitive*> {
     const Arrays wanted = apply(p(), sample, operands, outputs);
     for (size_t i = 0; i < outputs; ++i) {
       EXPECT_EQ(&got[i].type(), &wanted[i].type()) << what;
-      EXPECT_EQ(difference(values_of(got[i]), values_of(wanted[i]), got[i].dtype(), tolerance(got[i].dtype())), "") << what;
-      EXPECT_EQ(difference(values_of(parallel[i]), values_of(wanted[i]), got[i].dtype(), tolerance(got[i].dtype())), "") << what;
+      EXPECT_EQ(difference(values_of(got[i]), values_of(wanted[i]), got[i].dtype(), tolerance(got[i].dtype())), "")
+          << what;
+      EXPECT_EQ(difference(values_of(parallel[i]), values_of(wanted[i]), got[i].dtype(), tolerance(got[i].dtype())), "")
+          << what;
       EXPECT_TRUE(bytes_of(parallel[i]) == bytes_of(again[i])) << what << ", once more";
       EXPECT_TRUE(p().is(Trait::contraction) || bytes_of(got[i]) == bytes_of(parallel[i])) << what << ", two threads";
     }
@@ -67,9 +69,11 @@ class PrimitiveValues : public ::testing::TestWithParam<const Primitive*> {
     std::mt19937 engine(7);
     const std::vector<const Type*> in = operand_types(sample, tested);
     std::vector<Values> values;
-    for (size_t i = 0; i < in.size(); ++i) values.push_back(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine));
+    for (size_t i = 0; i < in.size(); ++i)
+      values.push_back(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine));
     const auto operand = [&](size_t i, Placement placement) {
-      return make_operand(values[i], in[i]->dtype, in[i]->shape, in[i]->rank() == 0 ? Placement::contiguous : placement);
+      return make_operand(values[i], in[i]->dtype, in[i]->shape,
+                          in[i]->rank() == 0 ? Placement::contiguous : placement);
     };
     for (Placement placement : placements) {
       const std::string what = std::string(name(placement)) + " " + std::string(wengert::name(tested));
@@ -80,7 +84,8 @@ class PrimitiveValues : public ::testing::TestWithParam<const Primitive*> {
       }
       check(sample, same, types->size(), what);
       const bool vector = std::all_of(in.begin(), in.end(), [](const Type* t) { return t->rank() < 2; });
-      if (in.size() > 1 && placement != Placement::contiguous && !vector) check(sample, mixed, types->size(), "mixed " + what);
+      if (in.size() > 1 && placement != Placement::contiguous && !vector)
+        check(sample, mixed, types->size(), "mixed " + what);
     }
   }
 };
@@ -119,8 +124,11 @@ Values extreme_values(Dtype dtype) {
     case Dtype::uint8: return {0, 1, 2, 7, 128, 255};
     case Dtype::int32: return {0, 1, -1, 2, -3, 31, INT32_MAX, INT32_MIN};
     case Dtype::int64: return {0, 1, -1, 2, -3, 63, static_cast<Real>(INT64_MAX), static_cast<Real>(INT64_MIN)};
-    case Dtype::float32: return {0, -0.0, 1, -1, 0.5, 2, 3, -2.5, inf, -inf, nan, 1e-45L, 1e-39L, -1e-30L, 3e38L, -3e38L, 88.5L};
-    default: return {0, -0.0, 1, -1, 0.5, 2, 3, -2.5, inf, -inf, nan, 4.94e-324L, 1e-310L, -1e-300L, 1.7e308L, -1.7e308L, 709.5L};
+    case Dtype::float32:
+      return {0, -0.0, 1, -1, 0.5, 2, 3, -2.5, inf, -inf, nan, 1e-45L, 1e-39L, -1e-30L, 3e38L, -3e38L, 88.5L};
+    default:
+      return {0,    -0.0, 1,          -1,      0.5,      2,        3,         -2.5,  inf,
+              -inf, nan,  4.94e-324L, 1e-310L, -1e-300L, 1.7e308L, -1.7e308L, 709.5L};
   }
 }
 
@@ -160,7 +168,8 @@ TEST_P(PrimitiveValues, AtTheEndsOfTheRange) {
       const std::vector<Dtype> dtypes = operand_dtypes(sample, tested);
       const std::vector<Values> values = combinations(p(), dtypes);
       Arrays operands;
-      for (size_t i = 0; i < dtypes.size(); ++i) operands.push_back(contiguous_array(values[i], dtypes[i], {static_cast<int64_t>(values[i].size())}));
+      for (size_t i = 0; i < dtypes.size(); ++i)
+        operands.push_back(contiguous_array(values[i], dtypes[i], {static_cast<int64_t>(values[i].size())}));
       check(sample, operands, 1, std::string(wengert::name(tested)));
     }
   }
@@ -169,7 +178,8 @@ TEST_P(PrimitiveValues, AtTheEndsOfTheRange) {
 TEST_P(PrimitiveValues, OfShapesOfElementwiseOperands) {
   const Sample& first = p().samples.cases.front();
   if (!free_of_shape(p(), first)) return;
-  for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{67}, Shape{2, 3, 4}, Shape{3, 1, 5}, Shape{0}, Shape{2, 0, 3}}) {
+  for (const Shape& shape :
+       {Shape{1}, Shape{1, 1}, Shape{67}, Shape{2, 3, 4}, Shape{3, 1, 5}, Shape{0}, Shape{2, 0, 3}}) {
     Sample sample = first;
     sample.shapes.assign(first.shapes.size(), shape);
     check_placements(sample, p().samples.dtypes.back());
@@ -214,7 +224,9 @@ struct Differentiable {
   Arrays point;
 };
 
-Array zeros_like(const Array& x) { return contiguous_array(Values(static_cast<size_t>(x.size())), x.dtype(), x.shape()); }
+Array zeros_like(const Array& x) {
+  return contiguous_array(Values(static_cast<size_t>(x.size())), x.dtype(), x.shape());
+}
 
 Arrays random_like(const Arrays& like, std::mt19937& engine) {
   std::uniform_real_distribution<double> uniform(-1, 1);
@@ -295,7 +307,9 @@ class PrimitiveDerivatives : public ::testing::TestWithParam<const Primitive*> {
     Arrays operands, point;
     std::vector<size_t> active, outputs;
     for (size_t i = 0; i < in.size(); ++i) {
-      operands.push_back(contiguous_array(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine), in[i]->dtype, in[i]->shape));
+      operands.push_back(
+          contiguous_array(sample_values(p(), sample, static_cast<int>(i), in[i]->dtype, in[i]->size, engine),
+                           in[i]->dtype, in[i]->shape));
       if (!is_inexact(in[i]->dtype)) continue;
       active.push_back(i);
       point.push_back(operands.back());
@@ -307,12 +321,13 @@ class PrimitiveDerivatives : public ::testing::TestWithParam<const Primitive*> {
     const size_t count = types->size();
     const Primitive* primitive = GetParam();
     return Differentiable{[=](std::span<const Array> x) {
-      Arrays all = operands, result;
-      for (size_t i = 0; i < active.size(); ++i) all[active[i]] = x[i];
-      const Arrays out = apply(*primitive, sample, all, count);
-      for (size_t i : outputs) result.push_back(out[i]);
-      return result;
-    }, point};
+                            Arrays all = operands, result;
+                            for (size_t i = 0; i < active.size(); ++i) all[active[i]] = x[i];
+                            const Arrays out = apply(*primitive, sample, all, count);
+                            for (size_t i : outputs) result.push_back(out[i]);
+                            return result;
+                          },
+                          point};
   }
 
   static void expect_near(const Arrays& got, const std::vector<Values>& wanted, const char* what) {
@@ -323,7 +338,9 @@ class PrimitiveDerivatives : public ::testing::TestWithParam<const Primitive*> {
     }
   }
   static void expect_near(Real got, Real wanted, bool narrow, const char* what) {
-    EXPECT_NEAR(static_cast<double>(got), static_cast<double>(wanted), (narrow ? 1e-3 : 1e-9) * (1 + std::fabs(static_cast<double>(wanted)))) << what;
+    EXPECT_NEAR(static_cast<double>(got), static_cast<double>(wanted),
+                (narrow ? 1e-3 : 1e-9) * (1 + std::fabs(static_cast<double>(wanted))))
+        << what;
   }
 
   /// Forward mode against differences, reverse mode against forward mode: <u, J v> = <J' u, v>.
@@ -344,14 +361,15 @@ TEST_P(PrimitiveDerivatives, OfFirstAndSecondOrder) {
     if (!d) continue;
     std::mt19937 engine(5);
     const Arrays y = d->f(d->point), u = random_like(y, engine), v = random_like(d->point, engine);
-    if (p().is(Trait::nondifferentiable)) {   // constant by decree, such as stop_gradient, or piecewise
+    if (p().is(Trait::nondifferentiable)) {  // constant by decree, such as stop_gradient, or piecewise
       EXPECT_EQ(dot(forward(d->f, d->point, v), u), 0);
       EXPECT_EQ(dot(backward(d->f, d->point, u), v), 0);
       continue;
     }
     check(d->f, d->point, engine, "first order");
     check([&](std::span<const Array> x) { return forward(d->f, x, v); }, d->point, engine, "of the forward derivative");
-    check([&](std::span<const Array> x) { return backward(d->f, x, u); }, d->point, engine, "of the reverse derivative");
+    check([&](std::span<const Array> x) { return backward(d->f, x, u); }, d->point, engine,
+          "of the reverse derivative");
   }
 }
 
@@ -392,10 +410,11 @@ TEST_P(PrimitiveDerivatives, OfThirdOrderAtSpecialPoints) {
         up = derivative(up, false);
         down = derivative(down, true);
         const Values a = values_of(up({&operands[active], 1})[0]), b = values_of(down({&operands[active], 1})[0]);
-        EXPECT_EQ(difference(b, a, dtype, {16, dtype == float32 ? 1e-5 : 1e-13}), "") << "order " << order << ", operand " << active;
+        EXPECT_EQ(difference(b, a, dtype, {16, dtype == float32 ? 1e-5 : 1e-13}), "")
+            << "order " << order << ", operand " << active;
         for (size_t n = 0; n < count; ++n) {
-          const std::string where = "order " + std::to_string(order) + ", operand " + std::to_string(active) + ", point " +
-                                    std::to_string(static_cast<double>(values_of(operands[active])[n]));
+          const std::string where = "order " + std::to_string(order) + ", operand " + std::to_string(active) +
+              ", point " + std::to_string(static_cast<double>(values_of(operands[active])[n]));
           EXPECT_TRUE(!std::isnan(a[n]) || std::isnan(value[n])) << where;
           EXPECT_TRUE(std::isfinite(a[n]) || !std::isfinite(value[n])) << where;
         }

@@ -80,7 +80,8 @@ void expect_gradients(const std::function<Array(std::span<const Array>)>& f, con
     up[i] = inputs[i] + direction * step;
     down[i] = inputs[i] - direction * step;
     const double expected = (loss(up)[0].item<double>() - loss(down)[0].item<double>()) / (2 * step);
-    EXPECT_NEAR(wg::sum(gradients[i] * direction).item<double>(), expected, 1e-6 * (1 + std::fabs(expected))) << "input " << i;
+    EXPECT_NEAR(wg::sum(gradients[i] * direction).item<double>(), expected, 1e-6 * (1 + std::fabs(expected)))
+        << "input " << i;
   }
 }
 
@@ -94,7 +95,8 @@ TEST(Matmul, AgreesWithPlainLoops) {
         const Array x = wg::array(a, {m, k}), y = wg::array(b, {k, n});
         SCOPED_TRACE(testing::Message() << m << " " << k << " " << n);
         expect_near(wg::matmul(x, y), expected, 1e-13);
-        expect_near(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected, 2e-6 * std::sqrt(static_cast<double>(k) + 1));
+        expect_near(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected,
+                    2e-6 * std::sqrt(static_cast<double>(k) + 1));
       }
 }
 
@@ -202,7 +204,8 @@ TEST(Matmul, InfinitiesAndNanStayWhereTheyAre) {
 }
 
 TEST(Products, OfEveryKindAgreeWithMatmul) {
-  const Array a = random_array({4, 3}, 1), b = random_array({3, 5}, 2), u = random_array({3}, 3), v = random_array({3}, 4);
+  const Array a = random_array({4, 3}, 1), b = random_array({3, 5}, 2), u = random_array({3}, 3),
+              v = random_array({3}, 4);
   EXPECT_EQ(values_of(wg::dot(a, b)), values_of(wg::matmul(a, b)));
   EXPECT_EQ(values_of(wg::tensordot(a, b, 1)), values_of(wg::matmul(a, b)));
   EXPECT_EQ(values_of(wg::tensordot(a, b, {-1}, {0})), values_of(wg::matmul(a, b)));
@@ -224,8 +227,10 @@ std::vector<double> plain_einsum(const std::string& text, const std::vector<Arra
   std::string result;
   bool after = false;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '-') { after = true; ++i; }
-    else if (after) result += text[i];
+    if (text[i] == '-') {
+      after = true;
+      ++i;
+    } else if (after) result += text[i];
     else if (text[i] == ',') labels.emplace_back();
     else labels.back() += text[i];
   }
@@ -263,20 +268,38 @@ struct EinsumCase {
 };
 
 const EinsumCase einsum_cases[] = {
-    {"ij,jk->ik", {{3, 4}, {4, 5}}}, {"bij,bjk->bik", {{2, 3, 4}, {2, 4, 5}}}, {"ij->ji", {{3, 4}}}, {"ij->", {{3, 4}}},
-    {"ij->j", {{3, 4}}}, {"ii->i", {{4, 4}}}, {"ii->", {{4, 4}}}, {"iji->j", {{3, 4, 3}}}, {"iiii->i", {{3, 3, 3, 3}}},
-    {"i,j->ij", {{3}, {4}}}, {"i,i->", {{3}, {3}}}, {"i,i->i", {{3}, {3}}}, {"ij,ij->ij", {{3, 4}, {3, 4}}},
-    {"ij,j->i", {{3, 4}, {4}}}, {"ijk,jil->kl", {{2, 3, 4}, {3, 2, 5}}}, {"ij,jk,kl->il", {{2, 3}, {3, 4}, {4, 5}}},
-    {"bhqd,bhkd->bhqk", {{2, 3, 4, 5}, {2, 3, 6, 5}}}, {"ij,kj->", {{2, 3}, {4, 3}}}, {"ab,bc,a->c", {{2, 3}, {3, 4}, {2}}},
-    {"ij,jk->kji", {{2, 3}, {3, 4}}}, {"iij,jk->ik", {{3, 3, 2}, {2, 4}}}, {"ij,k->jik", {{2, 3}, {4}}},
-    {"ij,jk->ik", {{0, 4}, {4, 5}}}, {"ij,jk->ik", {{3, 0}, {0, 5}}},
+    {"ij,jk->ik", {{3, 4}, {4, 5}}},
+    {"bij,bjk->bik", {{2, 3, 4}, {2, 4, 5}}},
+    {"ij->ji", {{3, 4}}},
+    {"ij->", {{3, 4}}},
+    {"ij->j", {{3, 4}}},
+    {"ii->i", {{4, 4}}},
+    {"ii->", {{4, 4}}},
+    {"iji->j", {{3, 4, 3}}},
+    {"iiii->i", {{3, 3, 3, 3}}},
+    {"i,j->ij", {{3}, {4}}},
+    {"i,i->", {{3}, {3}}},
+    {"i,i->i", {{3}, {3}}},
+    {"ij,ij->ij", {{3, 4}, {3, 4}}},
+    {"ij,j->i", {{3, 4}, {4}}},
+    {"ijk,jil->kl", {{2, 3, 4}, {3, 2, 5}}},
+    {"ij,jk,kl->il", {{2, 3}, {3, 4}, {4, 5}}},
+    {"bhqd,bhkd->bhqk", {{2, 3, 4, 5}, {2, 3, 6, 5}}},
+    {"ij,kj->", {{2, 3}, {4, 3}}},
+    {"ab,bc,a->c", {{2, 3}, {3, 4}, {2}}},
+    {"ij,jk->kji", {{2, 3}, {3, 4}}},
+    {"iij,jk->ik", {{3, 3, 2}, {2, 4}}},
+    {"ij,k->jik", {{2, 3}, {4}}},
+    {"ij,jk->ik", {{0, 4}, {4, 5}}},
+    {"ij,jk->ik", {{3, 0}, {0, 5}}},
 };
 
 TEST(Einsum, AgreesWithPlainLoops) {
   for (const EinsumCase& c : einsum_cases) {
     SCOPED_TRACE(c.text);
     std::vector<Array> arrays;
-    for (size_t i = 0; i < c.shapes.size(); ++i) arrays.push_back(random_array(c.shapes[i], static_cast<unsigned>(i) + 1));
+    for (size_t i = 0; i < c.shapes.size(); ++i)
+      arrays.push_back(random_array(c.shapes[i], static_cast<unsigned>(i) + 1));
     const std::vector<wg::Operand> operands(arrays.begin(), arrays.end());
     Shape shape;
     const auto expected = plain_einsum(c.text, arrays, shape);
@@ -284,7 +307,9 @@ TEST(Einsum, AgreesWithPlainLoops) {
     EXPECT_TRUE(got.shape() == shape) << wg::to_string(got.shape());
     expect_near(got, expected, 1e-13);
     if (got.size() > 0 && arrays[0].size() > 0) {
-      expect_gradients([&](std::span<const Array> x) { return wg::einsum(c.text, std::vector<wg::Operand>(x.begin(), x.end())); }, arrays);
+      expect_gradients(
+          [&](std::span<const Array> x) { return wg::einsum(c.text, std::vector<wg::Operand>(x.begin(), x.end())); },
+          arrays);
     }
   }
 }
@@ -297,7 +322,8 @@ TEST(Einsum, EllipsisBroadcasts) {
   EXPECT_EQ(values_of(wg::einsum("ba", random_array({2, 3}, 1))), values_of(wg::transpose(random_array({2, 3}, 1))));
   EXPECT_EQ(values_of(wg::einsum(" i j , j k ", random_array({2, 3}, 1), random_array({3, 4}, 2))),
             values_of(wg::matmul(random_array({2, 3}, 1), random_array({3, 4}, 2))));
-  EXPECT_EQ(wg::einsum("ij,jk->ik", random_array({2, 3}, 1, wg::int32), random_array({3, 2}, 1, wg::int32)).dtype(), wg::int32);
+  EXPECT_EQ(wg::einsum("ij,jk->ik", random_array({2, 3}, 1, wg::int32), random_array({3, 2}, 1, wg::int32)).dtype(),
+            wg::int32);
 }
 
 TEST(Diagonal, TakesAndTraces) {
@@ -305,8 +331,10 @@ TEST(Diagonal, TakesAndTraces) {
   const auto values = values_of(x), diagonal = values_of(wg::diagonal(x, 2, 0));
   for (size_t j = 0; j < 4; ++j)
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(diagonal[j * 3 + i], values[(i * 4 + j) * 5 + i]);
-  expect_near(wg::trace(random_array({3, 3}, 2)), {values_of(random_array({3, 3}, 2))[0] + values_of(random_array({3, 3}, 2))[4] +
-                                                   values_of(random_array({3, 3}, 2))[8]}, 1e-14);
+  expect_near(wg::trace(random_array({3, 3}, 2)),
+              {values_of(random_array({3, 3}, 2))[0] + values_of(random_array({3, 3}, 2))[4] +
+               values_of(random_array({3, 3}, 2))[8]},
+              1e-14);
   expect_gradients([](std::span<const Array> a) { return wg::diagonal(a[0], 0, 2); }, {x});
 }
 
@@ -324,14 +352,17 @@ void expect_error(const std::function<void()>& f, wg::ErrorKind kind, const std:
 
 TEST(Products, RejectWhatDoesNotFit) {
   using wg::ErrorKind;
-  const Array m23 = random_array({2, 3}, 1, wg::float32), m45 = random_array({4, 5}, 1, wg::float32), v4 = random_array({4}, 1, wg::float32);
+  const Array m23 = random_array({2, 3}, 1, wg::float32), m45 = random_array({4, 5}, 1, wg::float32),
+              v4 = random_array({4}, 1, wg::float32);
   const Array flags = wg::array({true, false}), s = random_array({}, 1, wg::float32);
   expect_error([&] { wg::matmul(m23, v4); }, ErrorKind::shape, "matmul-inner",
                "matmul: a f32[2,3], b f32[4]: wanted last dimension of a == length of b");
   expect_error([&] { wg::matmul(m23, s); }, ErrorKind::shape, "matmul-rank",
                "matmul: a f32[2,3], b f32[]: wanted arrays of at least one dimension; a * b multiplies by a number");
-  expect_error([&] { wg::matmul(random_array({2, 3, 4}, 1, wg::float32), random_array({5, 4, 2}, 1, wg::float32)); }, ErrorKind::shape,
-               "matmul-leading", "matmul: a f32[2,3,4], b f32[5,4,2]: wanted leading dimensions that broadcast: equal from the last one on, or 1");
+  expect_error(
+      [&] { wg::matmul(random_array({2, 3, 4}, 1, wg::float32), random_array({5, 4, 2}, 1, wg::float32)); },
+      ErrorKind::shape, "matmul-leading",
+      "matmul: a f32[2,3,4], b f32[5,4,2]: wanted leading dimensions that broadcast: equal from the last one on, or 1");
   expect_error([&] { wg::matmul(flags, flags); }, ErrorKind::dtype, "dtype-numeric",
                "matmul: a bool[2], b bool[2]: wanted a numeric dtype, not bool; convert with astype()");
   expect_error([&] { wg::dot(m23, m45); }, ErrorKind::shape, "dot-inner",
@@ -340,40 +371,50 @@ TEST(Products, RejectWhatDoesNotFit) {
                "vdot: a f32[2,3], b f32[4,5]: wanted as many elements in a as in b");
   expect_error([&] { wg::tensordot(m23, m45, 3); }, ErrorKind::shape, "tensordot-count",
                "tensordot: a f32[2,3], b f32[4,5], 3 axes: wanted at most as many axes as a and b have");
-  expect_error([&] { wg::tensordot(m23, m45, {0}, {1}); }, ErrorKind::shape, "tensordot-axes",
-               "tensordot: a f32[2,3], b f32[4,5], axes [0] and [1]: wanted pairs of axes of equal lengths, each axis once");
-  expect_error([&] { wg::dot_general(m23, m45, {{1}, {0}, {}, {}}); }, ErrorKind::shape, "product-contract",
-               "dot_general: a f32[2,3], b f32[4,5], lhs_contract [1], rhs_contract [0]"
-               ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted axes of equal lengths");
-  expect_error([&] { wg::dot_general(m23, m45, {{2}, {0}, {}, {}}); }, ErrorKind::shape, "product-axes",
-               "dot_general: a f32[2,3], b f32[4,5], lhs_contract [2], rhs_contract [0]"
-               ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted and batch axes that a and b have, each named once");
-  expect_error([&] { wg::dot_general(m23, m23, {{0}, {0}, {}, {}}, wg::int32); }, ErrorKind::dtype, "product-dtype",
-               "dot_general: a f32[2,3], b f32[2,3], lhs_contract [0], rhs_contract [0]"
-               ", lhs_batch [], rhs_batch [], dtype i32, precision \"highest\": wanted a result dtype that holds the operands'");
-  expect_error([&] { wg::einsum("ij,jk->ik", m23, m45); }, ErrorKind::shape, "einsum-length",
-               "einsum: subscripts \"ij,jk->ik\", operand 1 f32[4,5]: wanted index j of length 3 as in an operand before");
+  expect_error(
+      [&] { wg::tensordot(m23, m45, {0}, {1}); }, ErrorKind::shape, "tensordot-axes",
+      "tensordot: a f32[2,3], b f32[4,5], axes [0] and [1]: wanted pairs of axes of equal lengths, each axis once");
+  expect_error(
+      [&] { wg::dot_general(m23, m45, {{1}, {0}, {}, {}}); }, ErrorKind::shape, "product-contract",
+      "dot_general: a f32[2,3], b f32[4,5], lhs_contract [1], rhs_contract [0]"
+      ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted axes of equal lengths");
+  expect_error(
+      [&] { wg::dot_general(m23, m45, {{2}, {0}, {}, {}}); }, ErrorKind::shape, "product-axes",
+      "dot_general: a f32[2,3], b f32[4,5], lhs_contract [2], rhs_contract [0]"
+      ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted and batch axes that a and b have, each named once");
+  expect_error(
+      [&] { wg::dot_general(m23, m23, {{0}, {0}, {}, {}}, wg::int32); }, ErrorKind::dtype, "product-dtype",
+      "dot_general: a f32[2,3], b f32[2,3], lhs_contract [0], rhs_contract [0]"
+      ", lhs_batch [], rhs_batch [], dtype i32, precision \"highest\": wanted a result dtype that holds the operands'");
+  expect_error(
+      [&] { wg::einsum("ij,jk->ik", m23, m45); }, ErrorKind::shape, "einsum-length",
+      "einsum: subscripts \"ij,jk->ik\", operand 1 f32[4,5]: wanted index j of length 3 as in an operand before");
   expect_error([&] { wg::einsum("ijk->i", m23); }, ErrorKind::shape, "einsum-rank",
                "einsum: subscripts \"ijk->i\", operand 0 f32[2,3]: wanted as many indices as the operand has axes");
   expect_error([&] { wg::einsum("ij->ik", m23); }, ErrorKind::value, "einsum-result",
                "einsum: subscripts \"ij->ik\": wanted indices of the operands in the result, each once");
-  expect_error([&] { wg::einsum("i2->i", m23); }, ErrorKind::value, "einsum-subscripts",
-               "einsum: subscripts \"i2->i\": wanted letters and at most one \"...\" for each operand, as in \"bij,bjk->bik\"");
+  expect_error(
+      [&] { wg::einsum("i2->i", m23); }, ErrorKind::value, "einsum-subscripts",
+      "einsum: subscripts \"i2->i\": wanted letters and at most one \"...\" for each operand, as in \"bij,bjk->bik\"");
   expect_error([&] { wg::einsum("ij,jk", m23); }, ErrorKind::value, "einsum-operands",
                "einsum: subscripts \"ij,jk\", 1 operand: wanted as many lists of indices as operands");
-  expect_error([&] { wg::diagonal(m23, 0, 0); }, ErrorKind::shape, "diagonal-axes", "diagonal: x f32[2,3], axis1 0, axis2 0: wanted two axes of x");
+  expect_error([&] { wg::diagonal(m23, 0, 0); }, ErrorKind::shape, "diagonal-axes",
+               "diagonal: x f32[2,3], axis1 0, axis2 0: wanted two axes of x");
 }
 
 TEST(Matmul, ErrorsNameTheOperandsAndTheCaller) {
   const Array a = random_array({2, 3}, 1, wg::float32), b = random_array({4, 5}, 2, wg::float32);
+  const int line = __LINE__ + 2;
   try {
     wg::matmul(a, b);
     FAIL();
   } catch (const wg::Error& e) {
     EXPECT_EQ(e.kind(), wg::ErrorKind::shape);
     EXPECT_EQ(e.id(), "matmul-inner");
-    EXPECT_EQ(std::string(e.what()), "matmul: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b; "
-                                     "called at product_test.cpp:" + std::to_string(__LINE__ - 6));
+    EXPECT_EQ(std::string(e.what()),
+              "matmul: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b; "
+              "called at product_test.cpp:" +
+                  std::to_string(line));
   }
 }
 

@@ -22,9 +22,11 @@ struct Case {
   Axes axes;
 };
 const Case cases[] = {
-    {{5, 7}, {1}},          {{5, 7}, {0}},        {{5, 7}, {}},         {{3, 300}, {1}},   {{300, 3}, {0}},
-    {{2, 3, 4, 5}, {0, 2, 3}}, {{2, 3, 4, 5}, {1}},  {{2, 3, 4, 5}, {-1, 1}}, {{1, 6}, {0}},    {{6, 1}, {1}},
-    {{1000}, {0}},          {{}, {}},             {{4, 3, 70}, {0, 2}}, {{1, 1}, {0, 1}},  {{3, 5, 2}, {0, 1}},
+    {{5, 7}, {1}},        {{5, 7}, {0}},           {{5, 7}, {}},
+    {{3, 300}, {1}},      {{300, 3}, {0}},         {{2, 3, 4, 5}, {0, 2, 3}},
+    {{2, 3, 4, 5}, {1}},  {{2, 3, 4, 5}, {-1, 1}}, {{1, 6}, {0}},
+    {{6, 1}, {1}},        {{1000}, {0}},           {{}, {}},
+    {{4, 3, 70}, {0, 2}}, {{1, 1}, {0, 1}},        {{3, 5, 2}, {0, 1}},
 };
 
 /// The elements under every element of the result, in row-major order.
@@ -38,7 +40,10 @@ std::vector<std::vector<double>> groups(const Array& x, const Axes& axes) {
   for (size_t i = 0; i < values.size(); ++i) {
     int64_t rest = static_cast<int64_t>(i), place = 0, scale = 1;
     for (int d = x.rank(); d-- > 0;) {
-      if (!reduced[static_cast<size_t>(d)]) { place += rest % x.shape()[d] * scale; scale *= x.shape()[d]; }
+      if (!reduced[static_cast<size_t>(d)]) {
+        place += rest % x.shape()[d] * scale;
+        scale *= x.shape()[d];
+      }
       rest /= x.shape()[d];
     }
     list[static_cast<size_t>(place)].push_back(values[i]);
@@ -53,14 +58,30 @@ std::vector<double> plain(Plain f, const Array& x, const Axes& axes) {
   return results;
 }
 
-double plain_sum(const std::vector<double>& v) { long double s = 0; for (double x : v) s += x; return static_cast<double>(s); }
-double plain_prod(const std::vector<double>& v) { long double s = 1; for (double x : v) s *= x; return static_cast<double>(s); }
+double plain_sum(const std::vector<double>& v) {
+  long double s = 0;
+  for (double x : v) s += x;
+  return static_cast<double>(s);
+}
+double plain_prod(const std::vector<double>& v) {
+  long double s = 1;
+  for (double x : v) s *= x;
+  return static_cast<double>(s);
+}
 double plain_max(const std::vector<double>& v) { return *std::max_element(v.begin(), v.end()); }
 double plain_min(const std::vector<double>& v) { return *std::min_element(v.begin(), v.end()); }
-double plain_argmax(const std::vector<double>& v) { return static_cast<double>(std::max_element(v.begin(), v.end()) - v.begin()); }
-double plain_argmin(const std::vector<double>& v) { return static_cast<double>(std::min_element(v.begin(), v.end()) - v.begin()); }
-double plain_any(const std::vector<double>& v) { return std::any_of(v.begin(), v.end(), [](double x) { return x != 0; }); }
-double plain_all(const std::vector<double>& v) { return std::all_of(v.begin(), v.end(), [](double x) { return x != 0; }); }
+double plain_argmax(const std::vector<double>& v) {
+  return static_cast<double>(std::max_element(v.begin(), v.end()) - v.begin());
+}
+double plain_argmin(const std::vector<double>& v) {
+  return static_cast<double>(std::min_element(v.begin(), v.end()) - v.begin());
+}
+double plain_any(const std::vector<double>& v) {
+  return std::any_of(v.begin(), v.end(), [](double x) { return x != 0; });
+}
+double plain_all(const std::vector<double>& v) {
+  return std::all_of(v.begin(), v.end(), [](double x) { return x != 0; });
+}
 double plain_mean(const std::vector<double>& v) { return plain_sum(v) / static_cast<double>(v.size()); }
 double plain_var(const std::vector<double>& v) {
   const double m = plain_mean(v);
@@ -76,8 +97,13 @@ struct Reduction {
   Plain plain;
 };
 const Reduction reductions[] = {
-    {"sum", wg::sum, plain_sum}, {"prod", wg::prod, plain_prod}, {"max", wg::max, plain_max}, {"min", wg::min, plain_min},
-    {"any", wg::any, plain_any}, {"all", wg::all, plain_all},    {"mean", wg::mean, plain_mean},
+    {"sum", wg::sum, plain_sum},
+    {"prod", wg::prod, plain_prod},
+    {"max", wg::max, plain_max},
+    {"min", wg::min, plain_min},
+    {"any", wg::any, plain_any},
+    {"all", wg::all, plain_all},
+    {"mean", wg::mean, plain_mean},
     {"var", [](const wg::Operand& x, const Axes& a, bool k) { return wg::var(x, a, 0, k); }, plain_var},
     {"std", [](const wg::Operand& x, const Axes& a, bool k) { return wg::std(x, a, 0, k); }, plain_std},
 };
@@ -95,8 +121,13 @@ TEST(Reductions, AgreeWithPlainLoopsInEveryDtype) {
     for (const Case& c : cases) {
       for (Dtype dtype : {wg::float64, wg::float32, wg::int32, wg::uint8, wg::bool_}) {
         const bool floating = wg::is_floating(dtype);
-        if (std::string(r.name) == "prod" && dtype == wg::uint8) continue;   // overflows: below
-        const Array x = random_array(c.shape, 3, floating ? -2 : dtype == wg::uint8 ? 0 : -3, floating ? 2 : 4).astype(dtype);
+        if (std::string(r.name) == "prod" && dtype == wg::uint8) continue;  // overflows: below
+        const Array x = random_array(c.shape, 3,
+                                     floating                 ? -2
+                                         : dtype == wg::uint8 ? 0
+                                                              : -3,
+                                     floating ? 2 : 4)
+                            .astype(dtype);
         const double tolerance = dtype == wg::float64 ? 1e-13 : 2e-6;
         const Array y = r.f(x, c.axes, false);
         const std::string what = std::string(r.name) + " of " + wg::describe(x);
@@ -116,7 +147,9 @@ TEST(Reductions, AgreeWithTheOracleInEveryLayout) {
       for (Dtype dtype : {wg::float32, wg::int32}) {
         if (dtype == wg::int32 && r.plain != plain_sum && r.plain != plain_max) continue;
         const Array x = random_array(c.shape, 5, -2, 3).astype(dtype);
-        const auto f = [&](std::span<const Array> a) { return std::vector<Array>{r.f(a[0], c.axes, false), r.f(a[0], c.axes, true)}; };
+        const auto f = [&](std::span<const Array> a) {
+          return std::vector<Array>{r.f(a[0], c.axes, false), r.f(a[0], c.axes, true)};
+        };
         SCOPED_TRACE(std::string(r.name) + " of " + wg::describe(x));
         expect_as_oracle(f, {x}, 2e-6);
       }
@@ -125,7 +158,8 @@ TEST(Reductions, AgreeWithTheOracleInEveryLayout) {
 }
 
 TEST(Reductions, GiveTheDtypesThatTheyPromise) {
-  const Array b = wg::array({true, false, true}), u = wg::array({uint8_t{200}, uint8_t{100}}), i = wg::array({1, 2}), f = wg::array({1.f, 2.f});
+  const Array b = wg::array({true, false, true}), u = wg::array({uint8_t{200}, uint8_t{100}}), i = wg::array({1, 2}),
+              f = wg::array({1.f, 2.f});
   EXPECT_EQ(wg::sum(b).dtype(), wg::int64);
   EXPECT_EQ(wg::sum(b).item<int64_t>(), 2);
   EXPECT_EQ(wg::sum(u).item<int64_t>(), 300);
@@ -153,9 +187,10 @@ TEST(Reductions, OverNoElements) {
   EXPECT_TRUE(std::isnan(wg::mean(x).item<float>()));
   EXPECT_TRUE(std::isnan(wg::var(x).item<float>()));
   EXPECT_EQ(wg::sum(x, {1}).size(), 0);
-  EXPECT_EQ(wg::max(x, {1}).size(), 0);   // three elements each, of none
+  EXPECT_EQ(wg::max(x, {1}).size(), 0);  // three elements each, of none
   EXPECT_EQ(wg::argmax(x, 1).size(), 0);
-  for (const auto& f : std::vector<std::function<void()>>{[&] { wg::max(x, {0}); }, [&] { wg::min(x); }, [&] { wg::argmax(x, 0); }, [&] { wg::argmin(x); }}) {
+  for (const auto& f : std::vector<std::function<void()>>{[&] { wg::max(x, {0}); }, [&] { wg::min(x); },
+                                                          [&] { wg::argmax(x, 0); }, [&] { wg::argmin(x); }}) {
     const wg::Error e = thrown_by(f);
     EXPECT_EQ(e.kind(), ErrorKind::shape);
     EXPECT_EQ(e.id(), "reduce-empty");
@@ -207,7 +242,11 @@ TEST(Arguments, AgreeWithPlainLoopsAndTheOracle) {
       SCOPED_TRACE(wg::describe(x));
       expect_close(values_of(wg::argmax(x, axis)), plain(plain_argmax, x, c.axes), 0);
       expect_close(values_of(wg::argmin(x, axis)), plain(plain_argmin, x, c.axes), 0);
-      expect_as_oracle([&](std::span<const Array> a) { return std::vector<Array>{wg::argmax(a[0], axis), wg::argmin(a[0], axis, true)}; }, {x}, 0);
+      expect_as_oracle(
+          [&](std::span<const Array> a) {
+            return std::vector<Array>{wg::argmax(a[0], axis), wg::argmin(a[0], axis, true)};
+          },
+          {x}, 0);
     }
   }
 }
@@ -230,7 +269,7 @@ TEST(Moments, TakeACorrection) {
 }
 
 TEST(Moments, OfIntegersAreExact) {
-  std::vector<int32_t> values(3000, 16777217);   // no float32
+  std::vector<int32_t> values(3000, 16777217);  // no float32
   EXPECT_EQ(wg::mean(wg::array(values)).item<float>(), 16777216.f);
   std::vector<bool> truth(200000);
   for (size_t i = 0; i < truth.size(); i += 2) truth[i] = true;
@@ -241,7 +280,7 @@ TEST(ReductionDerivatives, AgreeWithDifferences) {
   for (const Reduction& r : reductions) {
     if (std::string(r.name) == "any" || std::string(r.name) == "all") continue;
     for (const Case& c : {Case{{3, 4}, {1}}, {{3, 4}, {0}}, {{2, 3, 2}, {0, 2}}, {{5}, {}}, {{6, 1}, {1}}}) {
-      if (std::string(r.name) == "std" && c.shape.rank() == 2 && c.shape[1].value() == 1) continue;   // 0: no derivative
+      if (std::string(r.name) == "std" && c.shape.rank() == 2 && c.shape[1].value() == 1) continue;  // 0: no derivative
       SCOPED_TRACE(std::string(r.name) + " over " + wg::to_string(wg::Param(c.axes)));
       const Array x = random_array(c.shape, 21);
       expect_derivatives([&](std::span<const Array> a) { return r.f(a[0], c.axes, false); }, {x});
@@ -265,7 +304,8 @@ TEST(ReductionDerivatives, AgreeWithTheOracleInEveryLayout) {
 }
 
 TEST(ReductionDerivatives, OfProductsAreRightAtZeros) {
-  for (const std::vector<double>& row : {std::vector<double>{2, 0, 3, 4}, {0, 0, 3, 4}, {0, 5, 0, 0}, {0, 0, 0, 0}, {1, -2, 0.5, 3}}) {
+  for (const std::vector<double>& row :
+       {std::vector<double>{2, 0, 3, 4}, {0, 0, 3, 4}, {0, 5, 0, 0}, {0, 0, 0, 0}, {1, -2, 0.5, 3}}) {
     const Array x = wg::array(row);
     const Array g = gradients([](std::span<const Array> a) { return wg::prod(a[0]); }, {&x, 1}, wg::array(1.0))[0];
     std::vector<double> expected(4, 1);
@@ -273,7 +313,7 @@ TEST(ReductionDerivatives, OfProductsAreRightAtZeros) {
       for (size_t j = 0; j < 4; ++j) expected[i] *= i == j ? 1 : row[j];
     }
     expect_close(g.to_vector<double>(), expected, 1e-14);
-    for (size_t i = 0; i < 4; ++i) {   // one row of the Hessian: products of all others but two
+    for (size_t i = 0; i < 4; ++i) {  // one row of the Hessian: products of all others but two
       std::vector<double> unit(4), hessian(4);
       unit[i] = 1;
       for (size_t j = 0; j < 4; ++j) {
@@ -282,9 +322,11 @@ TEST(ReductionDerivatives, OfProductsAreRightAtZeros) {
       }
       const Array e = wg::array(unit);
       const auto gradient = [](std::span<const Array> a) {
-        return gradients([](std::span<const Array> b) { return wg::prod(b[0]); }, a, wg::array(1.0)); };
+        return gradients([](std::span<const Array> b) { return wg::prod(b[0]); }, a, wg::array(1.0));
+      };
       expect_close(wg::diff::jvp_through(gradient, {&x, 1}, {&e, 1}).second[0].to_vector<double>(), hessian, 1e-14);
-      const Array reverse = gradients([&](std::span<const Array> a) { return wg::sum(gradient(a)[0] * e); }, {&x, 1}, wg::array(1.0))[0];
+      const Array reverse =
+          gradients([&](std::span<const Array> a) { return wg::sum(gradient(a)[0] * e); }, {&x, 1}, wg::array(1.0))[0];
       expect_close(reverse.to_vector<double>(), hessian, 1e-14);
     }
   }
@@ -292,7 +334,11 @@ TEST(ReductionDerivatives, OfProductsAreRightAtZeros) {
 
 TEST(ReductionDerivatives, OfTiesAreShared) {
   const Array x = wg::array({{1.0, 3.0, 3.0}, {2.0, 2.0, 2.0}});
-  const auto g = [&](Array (*f)(const wg::Operand&, const Axes&, bool)) { return gradients([&](std::span<const Array> a) { return f(a[0], Axes{1}, false); }, {&x, 1}, wg::array({6.0, 6.0}))[0].to_vector<double>(); };
+  const auto g = [&](Array (*f)(const wg::Operand&, const Axes&, bool)) {
+    return gradients([&](std::span<const Array> a) { return f(a[0], Axes{1}, false); }, {&x, 1},
+                     wg::array({6.0, 6.0}))[0]
+        .to_vector<double>();
+  };
   EXPECT_EQ(g(wg::max), (std::vector<double>{0, 3, 3, 2, 2, 2}));
   EXPECT_EQ(g(wg::min), (std::vector<double>{6, 0, 0, 2, 2, 2}));
 }

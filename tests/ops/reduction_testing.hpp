@@ -36,12 +36,13 @@ inline Array random_array(const Shape& shape, unsigned seed, double low = -2, do
 
 /// How an array lies in memory.
 enum class Memory { contiguous, transposed, strided, reversed, channels_last };
-inline constexpr Memory memories[] = {Memory::contiguous, Memory::transposed, Memory::strided, Memory::reversed, Memory::channels_last};
+inline constexpr Memory memories[] = {Memory::contiguous, Memory::transposed, Memory::strided, Memory::reversed,
+                                      Memory::channels_last};
 
 /// The same values in another layout. channels_last: axis 1 innermost.
 inline Array laid_out(const Array& x, Memory memory) {
   const int rank = x.rank();
-  std::vector<int> order;   // of the axes in memory, outermost first
+  std::vector<int> order;  // of the axes in memory, outermost first
   for (int d = 0; d < rank; ++d) order.push_back(memory == Memory::transposed ? rank - 1 - d : d);
   if (memory == Memory::channels_last && rank > 2) {
     order.erase(order.begin() + 1);
@@ -60,7 +61,7 @@ inline Array laid_out(const Array& x, Memory memory) {
   if (x.size() == 0) return x;
   const Type* flat = Type::of(x.dtype(), {stride});
   const Array base = detail::make_array(Layout::contiguous_of(flat));
-  std::memset(base.node()->data, 0x7f, static_cast<size_t>(base.nbytes()));   // gaps hold huge numbers
+  std::memset(base.node()->data, 0x7f, static_cast<size_t>(base.nbytes()));  // gaps hold huge numbers
   const Array y = detail::make_view(base, Layout::of(&x.type(), strides), first);
   std::vector<std::byte> dense(static_cast<size_t>(x.nbytes()));
   detail::copy_strided(dense.data(), x.node());
@@ -72,7 +73,8 @@ inline Array laid_out(const Array& x, Memory memory) {
       at += rest % length * strides[static_cast<size_t>(d)];
       rest /= length;
     }
-    std::memcpy(y.node()->data + at * static_cast<int64_t>(width), dense.data() + static_cast<size_t>(i) * width, width);
+    std::memcpy(y.node()->data + at * static_cast<int64_t>(width), dense.data() + static_cast<size_t>(i) * width,
+                width);
   }
   return y;
 }
@@ -83,8 +85,14 @@ inline void expect_close(const std::vector<double>& got, const std::vector<doubl
                          const std::string& what = "") {
   ASSERT_EQ(got.size(), expected.size()) << what;
   for (size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(expected[i])) { EXPECT_TRUE(std::isnan(got[i])) << what << " element " << i << ": " << got[i]; continue; }
-    if (std::isinf(expected[i])) { EXPECT_EQ(got[i], expected[i]) << what << " element " << i; continue; }
+    if (std::isnan(expected[i])) {
+      EXPECT_TRUE(std::isnan(got[i])) << what << " element " << i << ": " << got[i];
+      continue;
+    }
+    if (std::isinf(expected[i])) {
+      EXPECT_EQ(got[i], expected[i]) << what << " element " << i;
+      continue;
+    }
     EXPECT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << what << " element " << i;
   }
 }
@@ -115,8 +123,14 @@ inline void expect_as_oracle(const Functions& f, const std::vector<Array>& input
       const cpu::OracleScope oracle;
       expected = f(x);
     }
-    { const ThreadCount threads(1); one = f(x); }
-    { const ThreadCount threads(2); two = f(x); }
+    {
+      const ThreadCount threads(1);
+      one = f(x);
+    }
+    {
+      const ThreadCount threads(2);
+      two = f(x);
+    }
     ASSERT_EQ(one.size(), expected.size());
     for (size_t i = 0; i < one.size(); ++i) {
       EXPECT_EQ(&one[i].type(), &expected[i].type()) << what;
@@ -163,7 +177,8 @@ inline std::vector<Array> moved(std::span<const Array> x, std::span<const Array>
 
 /// f at float64 inputs: forward and reverse mode against central differences; then the gradient itself,
 /// differentiated forward and in reverse. Inputs that are not inexact are constants.
-inline void expect_derivatives(const Function& f, const std::vector<Array>& x, double tolerance = 1e-6, double step = 1e-5) {
+inline void expect_derivatives(const Function& f, const std::vector<Array>& x, double tolerance = 1e-6,
+                               double step = 1e-5) {
   const Array y = f(x);
   const Array weights = random_array(y.shape(), 99);
   std::vector<Array> direction(x.size());
@@ -171,7 +186,8 @@ inline void expect_derivatives(const Function& f, const std::vector<Array>& x, d
     if (is_inexact(x[i].dtype())) direction[i] = random_array(x[i].shape(), 7 + static_cast<unsigned>(i), -1, 1);
   }
   const auto lifted = [&](std::span<const Array> in) { return std::vector<Array>{f(in)}; };
-  const double expected = (dot(weights, f(moved(x, direction, step))) - dot(weights, f(moved(x, direction, -step)))) / (2 * step);
+  const double expected =
+      (dot(weights, f(moved(x, direction, step))) - dot(weights, f(moved(x, direction, -step)))) / (2 * step);
   const Array tangent = diff::jvp_through(lifted, x, direction).second[0];
   const double forward = tangent.defined() ? dot(weights, tangent) : 0;
   EXPECT_NEAR(forward, expected, tolerance * (1 + std::fabs(expected))) << "forward";
@@ -195,10 +211,13 @@ inline void expect_derivatives(const Function& f, const std::vector<Array>& x, d
     }
     return total;
   };
-  const double second = (along(moved(x, direction, step)).item<double>() - along(moved(x, direction, -step)).item<double>()) / (2 * step);
+  const double second =
+      (along(moved(x, direction, step)).item<double>() - along(moved(x, direction, -step)).item<double>()) / (2 * step);
   const auto lifted_along = [&](std::span<const Array> in) { return std::vector<Array>{along(in)}; };
   const Array forward_over = diff::jvp_through(lifted_along, x, direction).second[0];
-  EXPECT_NEAR(forward_over.defined() ? forward_over.item<double>() : 0, second, 10 * tolerance * (1 + std::fabs(second))) << "forward over reverse";
+  EXPECT_NEAR(forward_over.defined() ? forward_over.item<double>() : 0, second,
+              10 * tolerance * (1 + std::fabs(second)))
+      << "forward over reverse";
   double reverse_over = 0;
   const std::vector<Array> h = gradients(along, x, array(1.0));
   for (size_t i = 0; i < x.size(); ++i) {
@@ -211,9 +230,7 @@ inline void expect_derivatives(const Function& f, const std::vector<Array>& x, d
 inline Error thrown_by(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& e) {
-    return e;
-  }
+  } catch (const Error& e) { return e; }
   ADD_FAILURE() << "nothing was thrown";
   return Error(ErrorKind::internal, "nothing", "nothing was thrown");
 }

@@ -35,7 +35,8 @@ const SliceCase slice_cases[] = {
 Values sliced(const Values& x, const SliceCase& c) {
   return gathered(x, c.shape, c.result, [&](const Index& i) {
     Index at;
-    for (int d = 0; d < c.shape.rank(); ++d) at.push_back(c.starts[d] + i[static_cast<size_t>(d)] * (c.strides.empty() ? 1 : c.strides[d]));
+    for (int d = 0; d < c.shape.rank(); ++d)
+      at.push_back(c.starts[d] + i[static_cast<size_t>(d)] * (c.strides.empty() ? 1 : c.strides[d]));
     return at;
   });
 }
@@ -75,7 +76,7 @@ TEST(Slice, HasOnePlanForAllStarts) {
     for (int64_t i = 0; i < v.dim(0); ++i) total = total + sum(exp(slice(v, {i, 0}, {i + 1, 4})));
     return total;
   };
-  grad(loss)(slice(x, {0, 0}, {3, 4}) + 0);   // another shape
+  grad(loss)(slice(x, {0, 0}, {3, 4}) + 0);  // another shape
   const auto rows = [&](int64_t from) {
     for (int64_t i = from; i < from + 20; ++i) exp(detail::slice(x, {{i, 0}, {1, 4}, {1, 1}, {0}}));
   };
@@ -132,7 +133,8 @@ TEST(Slice, PutsItsCotangentBack) {
     const auto twice = [&](const Array& a) { return loss(a) + sum(a) + loss(a); };
     for (Real& v : wanted) v = 2 * v + 1;
     EXPECT_EQ(values_of(grad(twice)(x)), wanted);
-    check_grads([&](const Array& a) { return sum(sin(slice(a, c.starts, c.limits, c.strides)) * a.size()); }, x, {.order = 2});
+    check_grads([&](const Array& a) { return sum(sin(slice(a, c.starts, c.limits, c.strides)) * a.size()); }, x,
+                {.order = 2});
   }
 }
 
@@ -148,7 +150,7 @@ TEST(Slice, AccumulatesInPlace) {
     }
     return total;
   };
-  grad(loss)(x);   // plans and kernels
+  grad(loss)(x);  // plans and kernels
   const int64_t before = memory::statistics().allocations;
   const Array g = grad(loss)(x);
   EXPECT_LE(memory::statistics().allocations - before, 2);
@@ -157,15 +159,19 @@ TEST(Slice, AccumulatesInPlace) {
 
 TEST(Slice, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32);
-  expect_error([&] { slice(x, {0}, {2}); }, ErrorKind::shape, "slice-rank",
-               "slice: x f32[2,3], starts [0], limits [2]: wanted one start, limit and stride for each of 2 axes; called at ");
-  expect_error([&] { slice(x, {0, 0}, {2, 3}, {1, 0}); }, ErrorKind::value, "slice-stride",
-               "slice: x f32[2,3], starts [0,0], limits [2,3], strides [1,0]: wanted strides that are not 0; called at ");
-  expect_error([&] { slice(x, {0, 1}, {2, 4}); }, ErrorKind::index, "slice-range",
-               "slice: x f32[2,3], starts [0,1], limits [2,4]: wanted along axis 1 0 <= start <= limit <= 3; called at ");
-  expect_error([&] { slice(x, {1, 2}, {-2, -1}, {-1, -1}); }, ErrorKind::index, "slice-range",
-               "slice: x f32[2,3], starts [1,2], limits [-2,-1], strides [-1,-1]: wanted along axis 0 1 >= start >= limit >= -1, "
-               "for a negative stride; called at ");
+  expect_error(
+      [&] { slice(x, {0}, {2}); }, ErrorKind::shape, "slice-rank",
+      "slice: x f32[2,3], starts [0], limits [2]: wanted one start, limit and stride for each of 2 axes; called at ");
+  expect_error(
+      [&] { slice(x, {0, 0}, {2, 3}, {1, 0}); }, ErrorKind::value, "slice-stride",
+      "slice: x f32[2,3], starts [0,0], limits [2,3], strides [1,0]: wanted strides that are not 0; called at ");
+  expect_error(
+      [&] { slice(x, {0, 1}, {2, 4}); }, ErrorKind::index, "slice-range",
+      "slice: x f32[2,3], starts [0,1], limits [2,4]: wanted along axis 1 0 <= start <= limit <= 3; called at ");
+  expect_error(
+      [&] { slice(x, {1, 2}, {-2, -1}, {-1, -1}); }, ErrorKind::index, "slice-range",
+      "slice: x f32[2,3], starts [1,2], limits [-2,-1], strides [-1,-1]: wanted along axis 0 1 >= start >= limit >= -1, "
+      "for a negative stride; called at ");
   EXPECT_EQ(thrown_by([&] { slice(x, {-1, 0}, {1, 1}); }).id(), "slice-range");
   EXPECT_EQ(thrown_by([&] { slice(x, {2, 0}, {1, 1}); }).id(), "slice-range");
 }
@@ -190,8 +196,9 @@ TEST(UpdateSlice, ChangesWhatALoopChanges) {
     for (Dtype dtype : dtypes) {
       for (Placement placement : placements) {
         const Array x = counted(c.shape, dtype, placement), y = counted(c.result, dtype, placement);
-        const detail::SlicePlace place{c.result.size() == 0 ? Axes(std::vector<int64_t>(static_cast<size_t>(c.shape.rank()))) : c.starts,
-                                       c.result, c.strides.empty() ? Axes(std::vector<int64_t>(static_cast<size_t>(c.shape.rank()), 1)) : c.strides};
+        const detail::SlicePlace place{
+            c.result.size() == 0 ? Axes(std::vector<int64_t>(static_cast<size_t>(c.shape.rank()))) : c.starts, c.result,
+            c.strides.empty() ? Axes(std::vector<int64_t>(static_cast<size_t>(c.shape.rank()), 1)) : c.strides};
         Values set = values_of(x), added = values_of(x);
         Values positions;
         for (int64_t n = 0; n < x.size(); ++n) positions.push_back(n);
@@ -269,14 +276,15 @@ TEST(Flip, ReversesAxes) {
     Shape shape;
     Axes axes;
   };
-  for (const auto& [shape, axes] : {Case{{5}, {}}, Case{{3, 4}, {0}}, Case{{3, 4}, {-1}}, Case{{2, 3, 4}, {0, -1}}, Case{{2, 1, 4}, {}},
-                                    Case{{}, {}}, Case{{0, 3}, {}}, Case{{3, 0}, {0}}}) {
+  for (const auto& [shape, axes] : {Case{{5}, {}}, Case{{3, 4}, {0}}, Case{{3, 4}, {-1}}, Case{{2, 3, 4}, {0, -1}},
+                                    Case{{2, 1, 4}, {}}, Case{{}, {}}, Case{{0, 3}, {}}, Case{{3, 0}, {0}}}) {
     for (Dtype dtype : dtypes) {
       for (Placement placement : placements) {
         const Array x = counted(shape, dtype, placement), y = flip(x, axes);
         const Values wanted = gathered(values_of(x), shape, shape, [&, &shape = shape, &axes = axes](Index i) {
           for (int d = 0; d < shape.rank(); ++d) {
-            if (axes.empty() || axes.contains(d) || axes.contains(d - shape.rank())) i[static_cast<size_t>(d)] = shape[d] - 1 - i[static_cast<size_t>(d)];
+            if (axes.empty() || axes.contains(d) || axes.contains(d - shape.rank()))
+              i[static_cast<size_t>(d)] = shape[d] - 1 - i[static_cast<size_t>(d)];
           }
           return i;
         });
@@ -288,7 +296,8 @@ TEST(Flip, ReversesAxes) {
   }
   const Array x = counted({2, 3}, float64);
   check_grads([](const Array& a) { return sum(sin(flip(a, {1})) * array({{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}})); }, x);
-  expect_error([&] { flip(x, {2}); }, ErrorKind::shape, "axis-range", "flip: x f64[2,3], axis 2: wanted an axis from -2 to 1; called at ");
+  expect_error([&] { flip(x, {2}); }, ErrorKind::shape, "axis-range",
+               "flip: x f64[2,3], axis 2: wanted an axis from -2 to 1; called at ");
   EXPECT_EQ(thrown_by([&] { flip(x, {0, -2}); }).id(), "axis-repeated");
 }
 
@@ -314,8 +323,10 @@ TEST(Expand, InsertsAxesOfLengthOne) {
   EXPECT_EQ(expand(array(3.0f), {0, 1}).shape(), (Shape{1, 1}));
   EXPECT_EQ(expand(counted({0, 2}, float32), 1).shape(), (Shape{0, 1, 2}));
   const Array x = counted({2, 3}, float32);
-  expect_error([&] { expand(x, 3); }, ErrorKind::shape, "axis-range", "expand: x f32[2,3], axes [3]: wanted axes from -3 to 2; called at ");
-  expect_error([&] { expand(x, {1, -3}); }, ErrorKind::shape, "axis-repeated", "expand: x f32[2,3], axes [1,-3]: wanted each axis once; called at ");
+  expect_error([&] { expand(x, 3); }, ErrorKind::shape, "axis-range",
+               "expand: x f32[2,3], axes [3]: wanted axes from -3 to 2; called at ");
+  expect_error([&] { expand(x, {1, -3}); }, ErrorKind::shape, "axis-repeated",
+               "expand: x f32[2,3], axes [1,-3]: wanted each axis once; called at ");
   expect_error([&] { expand(x, {0, 1, 2, 3, 4, 5, 6}); }, ErrorKind::shape, "expand-rank",
                "expand: x f32[2,3], axes [0,1,2,3,4,5,6]: wanted at most 8 axes in the result; called at ");
 }

@@ -54,14 +54,13 @@ inline Array counted(const Shape& shape, Dtype dtype, Placement placement = Plac
 inline Error thrown_by(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& e) {
-    return e;
-  }
+  } catch (const Error& e) { return e; }
   ADD_FAILURE() << "nothing was thrown";
   return Error(ErrorKind::internal, "", "");
 }
 
-inline void expect_error(const std::function<void()>& f, ErrorKind kind, const std::string& id, const std::string& text) {
+inline void expect_error(const std::function<void()>& f, ErrorKind kind, const std::string& id,
+                         const std::string& text) {
   const Error e = thrown_by(f);
   EXPECT_EQ(e.kind(), kind) << e.what();
   EXPECT_EQ(e.id(), id);
@@ -71,7 +70,9 @@ inline void expect_error(const std::function<void()>& f, ErrorKind kind, const s
 
 /// Whether the elements lie in one block, or in one small array's node.
 inline bool shares_memory(const Array& a, const Array& b) {
-  const auto home = [](const Node* n) { return n->storage ? static_cast<const void*>(n->storage) : n->owner ? n->owner : n; };
+  const auto home = [](const Node* n) {
+    return n->storage ? static_cast<const void*>(n->storage) : n->owner ? n->owner : n;
+  };
   return home(a.node()) == home(b.node());
 }
 

@@ -90,7 +90,8 @@ TEST(Schedules, FollowTheirFormulas) {
   for (int64_t step : {0, 1, 10, 37, 100, 1000}) {
     EXPECT_EQ(rate_at(wg::optim::constant(0.3), step), 0.3);
     const double part = std::min(1.0, static_cast<double>(step) / 100);
-    EXPECT_NEAR(rate_at(wg::optim::cosine(0.2, 100, 0.02), step), 0.02 + 0.18 * 0.5 * (1 + std::cos(part * std::numbers::pi)), 1e-15);
+    EXPECT_NEAR(rate_at(wg::optim::cosine(0.2, 100, 0.02), step),
+                0.02 + 0.18 * 0.5 * (1 + std::cos(part * std::numbers::pi)), 1e-15);
   }
 }
 
@@ -118,7 +119,7 @@ TEST(Schedules, AreAskedForEveryStep) {
 struct Layer {
   Array weight = {}, bias = {};
   wg::nn::Buffer mean = {};
-  Array count = {};   // integers are no parameters
+  Array count = {};  // integers are no parameters
 };
 Layer make_layer() { return {wg::array({{1.f, 2.f}}), wg::array({3.f}), {wg::array({4.f})}, wg::array({5})}; }
 Layer zero_gradient() { return {wg::array({{0.f, 0.f}}), wg::array({0.f}), {}, {}}; }
@@ -135,7 +136,7 @@ TEST(Optimizers, DecayByPathAndValue) {
     return optimizer.update(p, optimizer.init(p), zero_gradient()).first;
   };
   const auto bias_only = [](const std::string& path, const Array&) { return path == "bias"; };
-  const Layer adamw = step(wg::optim::adamw(0.5, {.decay = 0.1}));   // leaves of rank 2 and more
+  const Layer adamw = step(wg::optim::adamw(0.5, {.decay = 0.1}));  // leaves of rank 2 and more
   expect_close(adamw.weight, wg::array({{0.95f, 1.9f}}));
   expect_close(adamw.bias, wg::array({3.f}), 0);
   for (const Layer& p : {step(wg::optim::adamw(0.5, {.decay = 0.1, .decay_mask = bias_only})),
@@ -150,7 +151,7 @@ TEST(Optimizers, LeaveBuffersIntegersAndFrozenLeavesAlone) {
   const Layer p = make_layer();
   Layer gradient = zero_gradient();
   gradient.weight = wg::array({{1.f, 1.f}});
-  gradient.bias = Array();   // frozen: not differentiated
+  gradient.bias = Array();  // frozen: not differentiated
   const auto expect = [&](const auto& optimizer) {
     auto state = optimizer.init(p);
     const Layer next = optimizer.update(p, state, gradient).first;
@@ -234,7 +235,8 @@ TEST(Optimizers, WriteOverInPlainCppAsInKernels) {
   };
   const auto momentum = wg::optim::sgd(0.5, {.momentum = 0.5, .nesterov = true, .decay = 0.5});
   EXPECT_EQ(steps(momentum, true), steps(momentum, false));
-  const auto adam = wg::optim::adamw(0.5, {.decay = 0.5, .decay_mask = [](const std::string&, const Array&) { return true; }});
+  const auto adam =
+      wg::optim::adamw(0.5, {.decay = 0.5, .decay_mask = [](const std::string&, const Array&) { return true; }});
   EXPECT_EQ(steps(adam, true), steps(adam, false));
   wg::cpu::set_compiler(wg::cpu::CompilerChoice::automatic);
 }

@@ -68,9 +68,9 @@ Model make_model() {
 }
 
 const std::vector<std::string> model_paths = {
-    "first.weight",  "first.bias",    "layers[0].weight", "layers[0].bias", "layers[1].weight", "layers[1].bias",
-    "pair[0]",       "pair[1]",       "named[\"a\"]",     "named[\"b\"]",   "both[0]",          "labelled[0]",
-    "maybe",         "hidden.mask",   "mean.value"};
+    "first.weight", "first.bias",  "layers[0].weight", "layers[0].bias", "layers[1].weight", "layers[1].bias",
+    "pair[0]",      "pair[1]",     "named[\"a\"]",     "named[\"b\"]",   "both[0]",          "labelled[0]",
+    "maybe",        "hidden.mask", "mean.value"};
 
 double first_value(const Array& x) { return x.to_vector<float>()[0]; }
 
@@ -107,7 +107,7 @@ TEST(Tree, FlattenAndUnflattenAreInverse) {
   ASSERT_EQ(leaves.size(), model_paths.size());
   EXPECT_EQ(first_value(leaves[0]), 1);
   EXPECT_EQ(first_value(leaves[4]), 3);
-  EXPECT_EQ(first_value(leaves[8]), 12);   // keys in order
+  EXPECT_EQ(first_value(leaves[8]), 12);  // keys in order
   const Model same = tree::unflatten(m, leaves);
   for (size_t i = 0; i < leaves.size(); ++i) EXPECT_EQ(tree::flatten(same)[i].node(), leaves[i].node()) << i;
   EXPECT_EQ(tree::structure(same), tree::structure(m));
@@ -119,8 +119,12 @@ TEST(Tree, FlattenAndUnflattenAreInverse) {
 }
 
 TEST(Tree, LocalTypesHaveFieldNames) {
-  struct Inner { Array q; };
-  struct Outer { Inner one, two_2; };
+  struct Inner {
+    Array q;
+  };
+  struct Outer {
+    Inner one, two_2;
+  };
   EXPECT_EQ(tree::paths(Outer{}), (std::vector<std::string>{"one.q", "two_2.q"}));
 }
 
@@ -151,14 +155,19 @@ TEST(Tree, MapGivesUndefinedLeavesOfOtherTrees) {
 
 TEST(Tree, MapWithPathNamesLeaves) {
   std::vector<std::string> seen;
-  const auto remember = [&](const std::string& path, const Array& x) { seen.push_back(path); return x; };
+  const auto remember = [&](const std::string& path, const Array& x) {
+    seen.push_back(path);
+    return x;
+  };
   (void)tree::map_with_path(remember, make_model());
   EXPECT_EQ(seen, model_paths);
 }
 
 TEST(Tree, ForEachAssigns) {
   Model m = make_model();
-  tree::for_each(m, [](const std::string& path, Array& x) { if (path == "layers[1].bias") x = array(7.f); });
+  tree::for_each(m, [](const std::string& path, Array& x) {
+    if (path == "layers[1].bias") x = array(7.f);
+  });
   EXPECT_EQ(first_value(m.layers[1].bias), 7);
   int count = 0;
   tree::for_each(std::as_const(m), [&](const std::string&, const Array&) { ++count; });
@@ -176,14 +185,19 @@ TEST(Tree, MapNamesTheFirstDifference) {
     return "tree::map: tree 1 differs from tree 0 at " + what + ": wanted trees of equal structure";
   };
   EXPECT_EQ(difference([](Model& m) { m.layers.pop_back(); }), text("layers: 2 elements, not 1 element"));
-  EXPECT_EQ(difference([](Model& m) { m.named.erase("b"); m.named["c"]; }), text("named[\"b\"]: the other tree has named[\"c\"]"));
+  EXPECT_EQ(difference([](Model& m) {
+              m.named.erase("b");
+              m.named["c"];
+            }),
+            text("named[\"b\"]: the other tree has named[\"c\"]"));
   EXPECT_EQ(difference([](Model& m) { m.maybe.reset(); }), text("maybe: a value, not no value"));
   EXPECT_EQ(difference([](Model& m) { m.layers[1].in = 9; }), text("layers[1].in: 2, not 9"));
   EXPECT_EQ(difference([](Model& m) { m.labelled.second = "x"; }), text("labelled[1]: 'text', not 'x'"));
   EXPECT_EQ(difference([](Model& m) { m.mode = Mode::fast; }), text("mode: Mode(0), not Mode(1)"));
   EXPECT_EQ(difference([](Model& m) { m.hidden = Hidden(0.25); }), text("hidden.rate: 0.5, not 0.25"));
   EXPECT_EQ(difference([](Model& m) { std::get<1>(m.both) = false; }), text("both[1]: true, not false"));
-  EXPECT_EQ(difference([](Model& m) { m.function = [](double x) { return x; }; }), text("function: function, not an equal one"));
+  EXPECT_EQ(difference([](Model& m) { m.function = [](double x) { return x; }; }),
+            text("function: function, not an equal one"));
   EXPECT_EQ(difference([](Model& m) { m.shape = {3, 2}; }), text("shape: Shape, not an equal one"));
 }
 
@@ -195,9 +209,12 @@ TEST(Tree, StructuresCompareHashAndPrint) {
   EXPECT_EQ(s.paths(), model_paths);
   EXPECT_EQ(s.difference(s), "");
   const std::string linear = "Linear{in: 2, out: 1, weight: *, bias: *}";
-  EXPECT_EQ(to_string(s), "Model{first: " + linear + ", layers: [" + linear + ", " + linear + "], pair: [*, *], named: "
-            "{\"a\": *, \"b\": *}, both: (*, true), labelled: (*, 'text'), maybe: *, act: Relu{}, hidden: Hidden{rate: 0.5, "
-            "mask: *}, mean: Buffer{value: *}, mode: Mode(0), function: function, shape: Shape}");
+  EXPECT_EQ(
+      to_string(s),
+      "Model{first: " + linear + ", layers: [" + linear + ", " + linear +
+          "], pair: [*, *], named: "
+          "{\"a\": *, \"b\": *}, both: (*, true), labelled: (*, 'text'), maybe: *, act: Relu{}, hidden: Hidden{rate: 0.5, "
+          "mask: *}, mean: Buffer{value: *}, mode: Mode(0), function: function, shape: Shape}");
   EXPECT_EQ(to_string(tree::structure(std::optional<Array>())), "none");
   Model other = make_model();
   other.layers[0].out = 3;

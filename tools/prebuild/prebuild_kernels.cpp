@@ -20,7 +20,6 @@
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/diff/reverse.hpp"
 #include "wengert/trace/bind.hpp"
-#include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -77,7 +76,7 @@ void use(const wg::Primitive& primitive, const wg::Sample& sample, const Arrays&
   };
   pull_back([](const wg::Array& y) { return zeros(y.dtype(), y.shape()); });
   if (!primitive.is(wg::Trait::elementwise)) return;
-  pull_back([](const wg::Array& y) { return wg::broadcast_to(zeros(y.dtype(), {}), y.shape()); });   // below a sum
+  pull_back([](const wg::Array& y) { return wg::broadcast_to(zeros(y.dtype(), {}), y.shape()); });  // below a sum
 }
 
 void use_sample(const wg::Primitive& primitive, const wg::Sample& sample, wg::Dtype dtype, bool differentiate) {
@@ -87,7 +86,7 @@ void use_sample(const wg::Primitive& primitive, const wg::Sample& sample, wg::Dt
   }
   try {
     use(primitive, sample, in, differentiate);
-  } catch (const wg::Error&) {   // a dtype that the primitive does not take, or no derivative: nothing to build
+  } catch (const wg::Error&) {  // a dtype that the primitive does not take, or no derivative: nothing to build
   }
 }
 
@@ -113,13 +112,14 @@ void use_broadcasts() {
     if (!primitive->is(wg::Trait::elementwise) || !sample.fixed.empty()) continue;
     std::vector<Arrays> calls = {{turned}};
     if (sample.shapes.size() == 2) {
-      calls = {{full, along({})}, {along({}), full}, {full, along({5})}, {full, along({3, 1})}, {full, turned}, {turned, turned}};
+      calls = {{full, along({})},     {along({}), full}, {full, along({5})},
+               {full, along({3, 1})}, {full, turned},    {turned, turned}};
     }
     if (sample.shapes.size() > 2) continue;
     for (const Arrays& in : calls) {
       try {
         use(*primitive, sample, in, true);
-      } catch (const wg::Error&) {   // as above
+      } catch (const wg::Error&) {  // as above
       }
     }
   }
@@ -136,7 +136,8 @@ void use_with_gradient(F f, const wg::Array& x) {
 
 /// Reductions and what is made of them, over vectors and matrices, short and long, along each axis and over all.
 void use_reductions() {
-  for (const wg::Shape& shape : {wg::Shape{7}, wg::Shape{1 << 20}, wg::Shape{3, 5}, wg::Shape{512, 512}, wg::Shape{2, 3, 5}}) {
+  for (const wg::Shape& shape :
+       {wg::Shape{7}, wg::Shape{1 << 20}, wg::Shape{3, 5}, wg::Shape{512, 512}, wg::Shape{2, 3, 5}}) {
     const wg::Array x = zeros(wg::float32, shape), n = zeros(wg::int64, shape), flags = zeros(wg::bool_, shape);
     std::vector<wg::Axes> choices = {{}};
     for (int axis = 0; axis < shape.rank(); ++axis) choices.push_back({axis});
@@ -177,7 +178,7 @@ void use_training(Net net, const Optimizer& optimizer, const wg::Array& x, wg::D
   auto state = optimizer.init(net);
   for (int step = 0; step < 2; ++step) {
     auto [value, gradient] = wg::value_and_grad(loss)(net);
-    optimizer.update(net, state, gradient);   // into new memory, and then in place
+    optimizer.update(net, state, gradient);  // into new memory, and then in place
     std::tie(net, state) = optimizer.update(std::move(net), std::move(state), gradient);
     wg::nn::count_correct(value.second, zeros(labels, {x.dim(0)}));
   }
@@ -273,8 +274,10 @@ class Builder {
     if (plugin_) return write(object(name), compile_with_plugin(renamed, level));
     const std::string base = (objects_ / name).string();
     write(base + ".c", renamed);
-    const std::string command = "'" + c_compiler_ + "' -std=c11 -O3 -w -fPIC -ffreestanding -ffp-contract=off -fno-math-errno "
-                                "-fno-trapping-math -fwrapv -march=" + level.cpu + " -c '" + base + ".c' -o '" + base + ".o.new'";
+    const std::string command = "'" + c_compiler_ +
+        "' -std=c11 -O3 -w -fPIC -ffreestanding -ffp-contract=off -fno-math-errno "
+        "-fno-trapping-math -fwrapv -march=" +
+        level.cpu + " -c '" + base + ".c' -o '" + base + ".o.new'";
     if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
     fs::rename(base + ".o.new", object(name));
     fs::remove(base + ".c");
@@ -304,15 +307,18 @@ class Builder {
                     static_cast<unsigned long long>(key.high));
       rows += std::string("    ") + words;
       for (const Level& level : levels) {
-        declarations += "int32_t " + symbol(key, level) + "(const wg_context*, void* const*, const int64_t*, const wg_scalar*);\n";
+        declarations +=
+            "int32_t " + symbol(key, level) + "(const wg_context*, void* const*, const int64_t*, const wg_scalar*);\n";
         rows += ", " + symbol(key, level);
       }
       rows += "},\n";
     }
-    write(folder_ / "table.cpp",
-          "// Written by tools/prebuild.\n#include \"wengert/backends/cpu/kernels.hpp\"\n\nextern \"C\" {\n" + declarations +
-              "}\n\nnamespace wengert::cpu {\nnamespace {\n\nconstexpr PrebuiltKernel prebuilt[] = {\n" + rows +
-              "};\nconst bool registered = (register_prebuilt(prebuilt), true);\n\n}  // namespace\n}  // namespace wengert::cpu\n");
+    write(
+        folder_ / "table.cpp",
+        "// Written by tools/prebuild.\n#include \"wengert/backends/cpu/kernels.hpp\"\n\nextern \"C\" {\n" +
+            declarations + "}\n\nnamespace wengert::cpu {\nnamespace {\n\nconstexpr PrebuiltKernel prebuilt[] = {\n" +
+            rows +
+            "};\nconst bool registered = (register_prebuilt(prebuilt), true);\n\n}  // namespace\n}  // namespace wengert::cpu\n");
   }
 
   fs::path folder_, objects_;

@@ -22,8 +22,8 @@ void check_dtype(const char* operation, const Array& x, Dtype wanted, const std:
   if (x.dtype() == wanted) return;
   throw Error(ErrorKind::dtype, "element-type",
               std::string(operation) + ": x " + describe(x) + ", element type " + std::string(name(wanted)) +
-                  ": wanted the C++ type of the dtype; convert with x.astype(wg::" +
-                  std::string(name(wanted)) + ")" + called_at(where));
+                  ": wanted the C++ type of the dtype; convert with x.astype(wg::" + std::string(name(wanted)) + ")" +
+                  called_at(where));
 }
 
 template <class T>
@@ -63,23 +63,25 @@ Dim Array::dim(int axis, std::source_location where) const {
     throw Error(ErrorKind::shape, "axis-range",
                 "dim: x " + describe(*this) + ", axis " + std::to_string(axis) + ": wanted " +
                     (r == 0 ? "an array with axes; x has none"
-                            : "an axis from " + std::to_string(-r) + " to " + std::to_string(r - 1)) + called_at(where));
+                            : "an axis from " + std::to_string(-r) + " to " + std::to_string(r - 1)) +
+                    called_at(where));
   }
   return shape()[axis < 0 ? axis + r : axis];
 }
 
 void Array::read_item(void* out, Dtype dtype, std::source_location where) const {
   if (size() != 1) {
-    throw Error(ErrorKind::shape, "item-size",
-                "item: x " + describe(*this) + ": wanted an array of one element; reduce or index it first" +
-                    called_at(where));
+    throw Error(
+        ErrorKind::shape, "item-size",
+        "item: x " + describe(*this) + ": wanted an array of one element; reduce or index it first" + called_at(where));
   }
   check_dtype("item", *this, dtype, where);
   const Node* node = detail::concrete_node(*this, "item", where);
   std::memcpy(out, node->data, static_cast<size_t>(itemsize(dtype)));
 }
 
-void Array::read_values(void* out, int64_t count, Dtype dtype, const char* operation, std::source_location where) const {
+void Array::read_values(void* out, int64_t count, Dtype dtype, const char* operation,
+                        std::source_location where) const {
   check_dtype(operation, *this, dtype, where);
   if (count != size()) {
     throw Error(ErrorKind::shape, "copy-size",
@@ -94,17 +96,20 @@ const void* Array::contiguous_data(Dtype dtype, std::source_location where) cons
   const Node* node = detail::concrete_node(*this, "span", where);
   if (!node->layout->contiguous) {
     throw Error(ErrorKind::value, "span-contiguous",
-                "span: x " + describe(*this) + " is not contiguous: wanted row-major memory; use "
-                "wg::contiguous(x) or to_vector()" + called_at(where));
+                "span: x " + describe(*this) +
+                    " is not contiguous: wanted row-major memory; use "
+                    "wg::contiguous(x) or to_vector()" +
+                    called_at(where));
   }
   return node->data;
 }
 
 Array::operator bool() const {
-  const std::source_location here{};   // a conversion does not know its caller
+  const std::source_location here{};  // a conversion does not know its caller
   if (size() != 1) {
     throw Error(ErrorKind::shape, "truth-size",
-                "bool: x " + describe(*this) + ": wanted an array of one element; use wg::any(x) or wg::all(x)" + called_at(here));
+                "bool: x " + describe(*this) + ": wanted an array of one element; use wg::any(x) or wg::all(x)" +
+                    called_at(here));
   }
   const Node* node = detail::concrete_node(*this, "bool", here);
   for (int i = 0; i < itemsize(dtype()); ++i) {
@@ -171,7 +176,8 @@ const Node* concrete_node(const Array& x, std::string_view operation, std::sourc
       throw Error(ErrorKind::trace, "trace-no-value",
                   std::string(operation) + ": x " + describe(x) +
                       " has no value while a program is recorded: wanted a concrete array; keep the branch "
-                      "out of the recorded function, or select with wg::where" + called_at(where));
+                      "out of the recorded function, or select with wg::where" +
+                      called_at(where));
     }
     node = node->owner;
   }
@@ -222,9 +228,9 @@ Array scalar_of(V value, const Layout* layout) {
     case Dtype::float32: store(static_cast<float>(value)); break;
     case Dtype::float64: store(static_cast<double>(value)); break;
     default:
-      throw Error(ErrorKind::dtype, "dtype-unsupported",
-                  "scalar: got dtype " + std::string(name(dtype)) +
-                      ": wanted bool, uint8, int32, int64, float32 or float64");
+      throw Error(
+          ErrorKind::dtype, "dtype-unsupported",
+          "scalar: got dtype " + std::string(name(dtype)) + ": wanted bool, uint8, int32, int64, float32 or float64");
   }
   return result;
 }

@@ -65,7 +65,7 @@ class Array {
     return *this;
   }
   Array& operator=(Array&& other) & noexcept {
-    Array taken(std::move(other));   // what this was is let go of now, not when `other` ends
+    Array taken(std::move(other));  // what this was is let go of now, not when `other` ends
     std::swap(node_, taken.node_);
     return *this;
   }
@@ -195,7 +195,9 @@ Array repeated_scalar(double value, const Type* type);
 Array repeated_scalar(int64_t value, const Type* type);
 
 template <class T>
-void flatten_list(const T& value, Shape&, int, std::vector<T>& out, bool, const std::source_location&) { out.push_back(value); }
+void flatten_list(const T& value, Shape&, int, std::vector<T>& out, bool, const std::source_location&) {
+  out.push_back(value);
+}
 
 [[noreturn]] void ragged_list(int axis, int64_t expected, int64_t got, const std::source_location& where);
 
@@ -240,13 +242,18 @@ void check_count(int64_t got, const Shape& shape, const std::source_location& wh
 /// a plain number takes the other operand's dtype. Throws Error(shape) when the braces are
 /// ragged or the count of values is not that of the shape.
 template <Element T>
-Array array(T value) { return detail::from_bytes(&value, Type::of(dtype_of<T>, {})); }
+Array array(T value) {
+  return detail::from_bytes(&value, Type::of(dtype_of<T>, {}));
+}
 template <Element T>
-Array array(std::initializer_list<T> list,
-            std::source_location where = std::source_location::current()) { return detail::from_list<T>(list, where); }
+Array array(std::initializer_list<T> list, std::source_location where = std::source_location::current()) {
+  return detail::from_list<T>(list, where);
+}
 template <Element T>
 Array array(std::initializer_list<std::initializer_list<T>> list,
-            std::source_location where = std::source_location::current()) { return detail::from_list<T>(list, where); }
+            std::source_location where = std::source_location::current()) {
+  return detail::from_list<T>(list, where);
+}
 template <Element T>
 Array array(std::initializer_list<std::initializer_list<std::initializer_list<T>>> list,
             std::source_location where = std::source_location::current()) {

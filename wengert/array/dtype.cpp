@@ -8,8 +8,8 @@
 namespace wengert {
 namespace {
 
-constexpr std::string_view names[] = {"bool",  "uint8",   "uint16",   "uint32",  "uint64",
-                                      "int8",  "int16",   "int32",    "int64",   "float16",
+constexpr std::string_view names[] = {"bool",     "uint8",   "uint16",  "uint32",    "uint64",
+                                      "int8",     "int16",   "int32",   "int64",     "float16",
                                       "bfloat16", "float32", "float64", "complex64", "complex128"};
 constexpr std::string_view short_names[] = {"bool", "u8",  "u16",  "u32", "u64", "i8",  "i16", "i32",
                                             "i64",  "f16", "bf16", "f32", "f64", "c64", "c128"};

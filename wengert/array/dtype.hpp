@@ -80,9 +80,9 @@ consteval Dtype dtype_of_type() {
 /// The C++ types that are element types: bool, uint8_t, int32_t, int64_t, float, double.
 template <class T>
 concept Element = std::same_as<T, bool> || std::same_as<T, float> || std::same_as<T, double> ||
-                  (std::integral<T> && ((sizeof(T) == 1 && std::is_unsigned_v<T>) ||
-                                        (sizeof(T) == 4 && std::is_signed_v<T>) ||
-                                        (sizeof(T) == 8 && std::is_signed_v<T>)));
+    (std::integral<T> &&
+     ((sizeof(T) == 1 && std::is_unsigned_v<T>) || (sizeof(T) == 4 && std::is_signed_v<T>) ||
+      (sizeof(T) == 8 && std::is_signed_v<T>)));
 
 template <class T>
 inline constexpr Dtype dtype_of = detail::dtype_of_type<T>();

@@ -31,13 +31,12 @@ std::byte* page_at_or_before(std::byte* address) {
 
 void* map_pages(int64_t bytes, int64_t alignment) noexcept {
   auto map = [](int64_t length) {
-    void* pages = mmap(nullptr, static_cast<size_t>(length), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* pages =
+        mmap(nullptr, static_cast<size_t>(length), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
   };
   auto excess = [&](std::byte* pages) {
-    return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pages) &
-                                static_cast<uintptr_t>(alignment - 1));
+    return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pages) & static_cast<uintptr_t>(alignment - 1));
   };
   std::byte* pages = map(bytes);
   if (pages == nullptr || excess(pages) == 0) return pages;
@@ -147,8 +146,8 @@ Range* LargeBlocks::map_segment(int arena, int64_t bytes) noexcept {
     if (pages == nullptr) pages = map_pages(size, page);  // where address space is scarce
     if (pages == nullptr) continue;
     auto* data = static_cast<std::byte*>(pages) + offset;
-    Range* range = new_range({data, size - offset, Range::State::clean, static_cast<uint8_t>(arena),
-                              nullptr, nullptr, nullptr, nullptr, nullptr, nullptr});
+    Range* range = new_range({data, size - offset, Range::State::clean, static_cast<uint8_t>(arena), nullptr, nullptr,
+                              nullptr, nullptr, nullptr, nullptr});
     if (range == nullptr) {
       unmap_pages(pages, size);
       return nullptr;
@@ -163,8 +162,8 @@ Range* LargeBlocks::map_segment(int arena, int64_t bytes) noexcept {
 /// Makes what a range has beyond `bytes` a free range of its own, in the same state.
 void LargeBlocks::cut(Range* range, int64_t bytes) noexcept {
   if (range->bytes - bytes < least_rest) return;
-  Range* rest = new_range({range->data + bytes, range->bytes - bytes, range->state, range->arena,
-                           range, range->after, nullptr, nullptr, nullptr, nullptr});
+  Range* rest = new_range({range->data + bytes, range->bytes - bytes, range->state, range->arena, range, range->after,
+                           nullptr, nullptr, nullptr, nullptr});
   if (rest == nullptr) return;
   if (rest->after != nullptr) rest->after->before = rest;
   range->after = rest;

@@ -41,16 +41,21 @@ class Interner {
 };
 
 // Leaked: arrays with static storage duration may outlive any destructor here.
-Interner<Type>& types() { static auto* table = new Interner<Type>; return *table; }
-Interner<Layout>& layouts() { static auto* table = new Interner<Layout>; return *table; }
+Interner<Type>& types() {
+  static auto* table = new Interner<Type>;
+  return *table;
+}
+Interner<Layout>& layouts() {
+  static auto* table = new Interner<Layout>;
+  return *table;
+}
 
 void describe_order(Layout& layout) {
   const int rank = layout.type->rank();
   const Shape& shape = layout.type->shape;
   std::iota(layout.order.begin(), layout.order.end(), uint8_t{0});
-  std::stable_sort(layout.order.begin(), layout.order.begin() + rank, [&](int a, int b) {
-    return std::abs(layout.strides[a]) > std::abs(layout.strides[b]);
-  });
+  std::stable_sort(layout.order.begin(), layout.order.begin() + rank,
+                   [&](int a, int b) { return std::abs(layout.strides[a]) > std::abs(layout.strides[b]); });
   int64_t expected = 1;
   layout.dense = true;
   for (int i = rank - 1; i >= 0; --i) {
@@ -139,9 +144,7 @@ const Layout* Layout::dense_of(const Type* type, const std::array<uint8_t, max_r
   return of(type, strides);
 }
 
-const Layout* Layout::dense_like(const Type* type, const Layout* like) {
-  return dense_of(type, like->order);
-}
+const Layout* Layout::dense_like(const Type* type, const Layout* like) { return dense_of(type, like->order); }
 
 std::string to_string(const Type& type) {
   return std::string(short_name(type.dtype)) + (type.weak ? "*" : "") + to_string(type.shape);

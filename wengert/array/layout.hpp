@@ -18,9 +18,9 @@ struct Type {
   Dtype dtype;
   bool weak;
   Shape shape;
-  int64_t size;   // elements
+  int64_t size;  // elements
   uint64_t hash;
-  mutable const Layout* repeated_layout = nullptr;   // set once, atomically
+  mutable const Layout* repeated_layout = nullptr;  // set once, atomically
 
   static const Type* of(Dtype dtype, const Shape& shape, bool weak = false);
   /// The layout of one element seen everywhere: all strides 0. Found once.
@@ -36,9 +36,9 @@ using Strides = std::array<int64_t, max_rank>;
 struct Layout {
   const Type* type;
   Strides strides;
-  int64_t lowest, highest;           // smallest and largest element offset touched (0, -1 when empty)
-  bool contiguous;                   // row-major without gaps
-  bool dense;                        // without gaps or overlap in some order of the axes
+  int64_t lowest, highest;              // smallest and largest element offset touched (0, -1 when empty)
+  bool contiguous;                      // row-major without gaps
+  bool dense;                           // without gaps or overlap in some order of the axes
   std::array<uint8_t, max_rank> order;  // axes from the largest stride to the smallest
   uint64_t hash;
 

@@ -9,7 +9,7 @@
 namespace wengert {
 namespace {
 
-constexpr int64_t long_array = 1000;   // from here on the middle is left out
+constexpr int64_t long_array = 1000;  // from here on the middle is left out
 constexpr int64_t edge_items = 3;
 constexpr int digits = 8;
 
@@ -31,7 +31,7 @@ double element(const std::byte* at, Dtype dtype) {
 struct FloatFormat {
   Dtype dtype;
   bool exponent = false;
-  int fraction = 0;   // digits after the point of the longest element
+  int fraction = 0;  // digits after the point of the longest element
 
   FloatFormat(const std::vector<double>& values, Dtype type) : dtype(type) {
     double largest = 0, smallest = INFINITY;
@@ -54,11 +54,13 @@ struct FloatFormat {
   int needed(double v) const {
     int places = 0;
     const auto read = [&](const std::string& t) {
-      return dtype == Dtype::float32 ? static_cast<double>(std::strtof(t.c_str(), nullptr)) : std::strtod(t.c_str(), nullptr);
+      return dtype == Dtype::float32 ? static_cast<double>(std::strtof(t.c_str(), nullptr))
+                                     : std::strtod(t.c_str(), nullptr);
     };
     while (places < digits && read(text(v, places)) != v) ++places;
     const std::string rounded = text(v, places);
-    for (size_t end = exponent ? rounded.find('e') : rounded.size(); places > 0 && rounded[end - 1] == '0'; --end) --places;
+    for (size_t end = exponent ? rounded.find('e') : rounded.size(); places > 0 && rounded[end - 1] == '0'; --end)
+      --places;
     return places;
   }
   std::string write(double v) const {
@@ -75,10 +77,11 @@ struct FloatFormat {
 
 class Printer {
  public:
-  explicit Printer(const Node* node) : layout_(*node->layout), type_(*layout_.type), data_(node->data), cut_(type_.size > long_array) {}
+  explicit Printer(const Node* node)
+      : layout_(*node->layout), type_(*layout_.type), data_(node->data), cut_(type_.size > long_array) {}
 
   std::string print() {
-    if (type_.size == 0) return "[]";   // as NumPy; its rows could be 2^62
+    if (type_.size == 0) return "[]";  // as NumPy; its rows could be 2^62
     std::vector<const std::byte*> shown;
     collect(0, data_, shown);
     write_elements(shown);
@@ -134,8 +137,9 @@ class Printer {
       return;
     }
     const bool last = axis == type_.rank() - 1;
-    const std::string separator = last ? " " : std::string(static_cast<size_t>(type_.rank() - 1 - axis), '\n') +
-                                                   std::string(static_cast<size_t>(axis) + 1, ' ');
+    const std::string separator = last ? " "
+                                       : std::string(static_cast<size_t>(type_.rank() - 1 - axis), '\n') +
+            std::string(static_cast<size_t>(axis) + 1, ' ');
     text += "[";
     each(axis, [&](int64_t i) {
       if (i > 0) text += separator;

@@ -15,8 +15,9 @@ void check_dim(int64_t dim, const std::source_location& where) {
 }
 
 [[noreturn]] void too_many_axes(size_t rank, const std::source_location& where = {}) {
-  throw Error(ErrorKind::shape, "shape-rank",
-              "shape: got " + std::to_string(rank) + " axes: wanted at most 8; reshape to join axes" + called_at(where));
+  throw Error(
+      ErrorKind::shape, "shape-rank",
+      "shape: got " + std::to_string(rank) + " axes: wanted at most 8; reshape to join axes" + called_at(where));
 }
 
 }  // namespace
@@ -26,12 +27,18 @@ Shape::Shape(std::initializer_list<Dim> dims, std::source_location where)
 
 Shape::Shape(std::span<const Dim> dims, std::source_location where) {
   if (dims.size() > max_rank) too_many_axes(dims.size(), where);
-  for (Dim d : dims) { check_dim(d.value(), where); dims_[rank_++] = d; }
+  for (Dim d : dims) {
+    check_dim(d.value(), where);
+    dims_[rank_++] = d;
+  }
 }
 
 Shape::Shape(std::span<const int64_t> dims, std::source_location where) {
   if (dims.size() > max_rank) too_many_axes(dims.size(), where);
-  for (int64_t d : dims) { check_dim(d, where); dims_[rank_++] = d; }
+  for (int64_t d : dims) {
+    check_dim(d, where);
+    dims_[rank_++] = d;
+  }
 }
 
 int64_t Shape::size() const {

@@ -21,8 +21,14 @@ class Dim {
   constexpr int64_t value() const { return value_; }
   constexpr operator int64_t() const { return value_; }
 
-  constexpr Dim& operator+=(Dim b) { value_ += b.value_; return *this; }
-  constexpr Dim& operator*=(Dim b) { value_ *= b.value_; return *this; }
+  constexpr Dim& operator+=(Dim b) {
+    value_ += b.value_;
+    return *this;
+  }
+  constexpr Dim& operator*=(Dim b) {
+    value_ *= b.value_;
+    return *this;
+  }
 
  private:
   int64_t value_ = 0;
@@ -83,9 +89,13 @@ bool broadcast_shapes(const Shape& a, const Shape& b, Shape& result);
 class Axes {
  public:
   Axes() = default;
-  Axes(std::initializer_list<int64_t> axes) { for (int64_t a : axes) push_back(a); }
+  Axes(std::initializer_list<int64_t> axes) {
+    for (int64_t a : axes) push_back(a);
+  }
   Axes(int64_t axis) { push_back(axis); }
-  explicit Axes(std::span<const int64_t> axes) { for (int64_t a : axes) push_back(a); }
+  explicit Axes(std::span<const int64_t> axes) {
+    for (int64_t a : axes) push_back(a);
+  }
   void push_back(int64_t axis);
   int size() const { return size_; }
   bool empty() const { return size_ == 0; }

@@ -42,9 +42,7 @@ constexpr int64_t slab_bytes = 256 * 1024;
 constexpr int64_t absurd = int64_t{1} << 48;
 
 /// Blocks that a thread keeps of one class before it shares half of them.
-constexpr int64_t list_limit(int size_class) {
-  return std::max<int64_t>(4, 256 * 1024 / block_bytes(size_class));
-}
+constexpr int64_t list_limit(int size_class) { return std::max<int64_t>(4, 256 * 1024 / block_bytes(size_class)); }
 
 /// Blocks that move between a thread and the shared lists at a time.
 constexpr int64_t batch_length(int size_class) { return list_limit(size_class) / 2; }
@@ -66,20 +64,17 @@ std::string readable(int64_t bytes) {
 void require_not_negative(const char* operation, int64_t bytes) {
   if (bytes >= 0) return;
   throw Error(ErrorKind::value, "memory-size-negative",
-              std::string(operation) + ": " + std::to_string(bytes) +
-                  ": wanted a number of bytes, 0 or more");
+              std::string(operation) + ": " + std::to_string(bytes) + ": wanted a number of bytes, 0 or more");
 }
 
 /// The machine's memory in bytes, or the control group's limit where that is less.
 int64_t machine_memory() noexcept {
   int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     std::FILE* file = std::fopen(path, "r");
     if (file == nullptr) continue;
     long long limit = 0;  // stays 0 where the file says "max"
-    if (std::fscanf(file, "%lld", &limit) == 1 && limit > 0)
-      bytes = std::min<int64_t>(bytes, limit);
+    if (std::fscanf(file, "%lld", &limit) == 1 && limit > 0) bytes = std::min<int64_t>(bytes, limit);
     std::fclose(file);
   }
   return bytes;
@@ -99,16 +94,13 @@ struct Slab {
 };
 
 Slab* slab_of(void* block) {
-  return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(block) &
-                                 ~static_cast<uintptr_t>(slab_bytes - 1));
+  return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(block) & ~static_cast<uintptr_t>(slab_bytes - 1));
 }
 
 constexpr int64_t slab_head = 64;
 static_assert(sizeof(Slab) <= slab_head);
 
-int64_t blocks_in_slab(int size_class) {
-  return (slab_bytes - slab_head) / block_bytes(size_class);
-}
+int64_t blocks_in_slab(int size_class) { return (slab_bytes - slab_head) / block_bytes(size_class); }
 
 }  // namespace
 
@@ -247,8 +239,7 @@ void Pool::refuse(int64_t bytes) {
     std::lock_guard guard(mutex_);
     capped = bytes + bytes / 4 + 8192 > budget();  // the block is larger by at most this
   }
-  std::string message =
-      "allocate: " + (bytes < 0 ? std::to_string(bytes) + " B" : readable(bytes)) + " with " +
+  std::string message = "allocate: " + (bytes < 0 ? std::to_string(bytes) + " B" : readable(bytes)) + " with " +
       readable(now.current) + " in use, " + readable(now.cached) + " cached, " +
       (most == 0 ? "no cap" : "cap " + readable(most));
   if (bytes < 0) {
@@ -365,8 +356,7 @@ void Pool::put_block(void* block, int size_class) noexcept {
 
 void Pool::raise_peak(int64_t live) noexcept {
   int64_t peak = peak_.load(std::memory_order_relaxed);
-  while (live > peak && !peak_.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
-  }
+  while (live > peak && !peak_.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {}
 }
 
 void Pool::settle(Heap& own) noexcept {
@@ -391,8 +381,8 @@ Storage* Pool::allocate_exact(int64_t bytes) {
   }
   if (block == nullptr) refuse(bytes);
   count_large(bytes);
-  return new (block) Storage(Storage::Kind::exact, node_class, static_cast<Storage*>(block) + 1,
-                             bytes, heap->next_version());
+  return new (block)
+      Storage(Storage::Kind::exact, node_class, static_cast<Storage*>(block) + 1, bytes, heap->next_version());
 }
 
 Storage* Pool::allocate_large(int64_t bytes) {
@@ -407,8 +397,7 @@ Storage* Pool::allocate_large(int64_t bytes) {
     refuse(bytes);
   }
   count_large(bytes);
-  auto* storage = new (header)
-      Storage(Storage::Kind::large, node_class, range->data, bytes, heap->next_version());
+  auto* storage = new (header) Storage(Storage::Kind::large, node_class, range->data, bytes, heap->next_version());
   storage->argument_ = range;
   return storage;
 }
@@ -491,9 +480,7 @@ Statistics Pool::statistics() noexcept {
   for (Heap* each = heaps_; each != nullptr; each = each->next) {
     sums.current += each->pending.get();
     sums.allocations += each->versions.get() - each->renewals.get();
-    for (int i = 0; i < size_classes; ++i) {
-      sums.cached += each->lists[i].length.get() * block_bytes(i);
-    }
+    for (int i = 0; i < size_classes; ++i) { sums.cached += each->lists[i].length.get() * block_bytes(i); }
   }
   raise_peak(sums.current);
   sums.peak = peak_.load();
@@ -558,8 +545,7 @@ void Pool::dispose(Storage* storage) noexcept {
 
 Storage* Pool::adopt(void* data, int64_t bytes, void (*deleter)(void*), void* argument) {
   void* header = allocate_node();
-  auto* storage =
-      new (header) Storage(Storage::Kind::foreign, node_class, data, bytes, heap->next_version());
+  auto* storage = new (header) Storage(Storage::Kind::foreign, node_class, data, bytes, heap->next_version());
   storage->deleter_ = deleter;
   storage->argument_ = argument;
   return storage;
@@ -567,9 +553,7 @@ Storage* Pool::adopt(void* data, int64_t bytes, void (*deleter)(void*), void* ar
 
 void Heap::settle() noexcept { pool.settle(*this); }
 
-void* take_block(int size_class) {
-  return pool.take_block(size_class, block_bytes(size_class) - header_bytes);
-}
+void* take_block(int size_class) { return pool.take_block(size_class, block_bytes(size_class) - header_bytes); }
 
 void put_block(void* block, int size_class) noexcept { pool.put_block(block, size_class); }
 

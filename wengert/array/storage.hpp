@@ -77,9 +77,7 @@ class alignas(64) Storage {
   /// True once memory is visible outside the library (DLPack, buffer protocol): such a storage is
   /// never donated and never updated in place.
   bool exported() const noexcept { return exported_.load(std::memory_order_relaxed); }
-  void set_exported(bool exported) noexcept {
-    exported_.store(exported, std::memory_order_relaxed);
-  }
+  void set_exported(bool exported) noexcept { exported_.store(exported, std::memory_order_relaxed); }
 
   /// True if the memory was adopted.
   bool foreign() const noexcept { return kind_ == Kind::foreign; }
@@ -94,10 +92,7 @@ class alignas(64) Storage {
   enum class Kind : uint8_t { small, large, exact, foreign };
 
   Storage(Kind kind, int size_class, void* data, int64_t bytes, uint64_t version) noexcept
-      : kind_(kind),
-        size_class_(static_cast<uint8_t>(size_class)),
-        data_(static_cast<std::byte*>(data)),
-        bytes_(bytes),
+      : kind_(kind), size_class_(static_cast<uint8_t>(size_class)), data_(static_cast<std::byte*>(data)), bytes_(bytes),
         version_(version) {}
 
   std::atomic<uint32_t> count_{1};
@@ -248,8 +243,7 @@ struct alignas(64) Heap {
   Storage* make_small(void* block, int size_class, int64_t bytes) noexcept {
     count_live(bytes);
     return new (block)
-        Storage(Storage::Kind::small, size_class, static_cast<std::byte*>(block) + header_bytes,
-                bytes, next_version());
+        Storage(Storage::Kind::small, size_class, static_cast<std::byte*>(block) + header_bytes, bytes, next_version());
   }
 
   void raise_peak(int64_t now) noexcept {
@@ -294,16 +288,12 @@ inline Storage* allocate(int64_t bytes) {
   detail::Heap* heap = detail::heap;
   if (heap != nullptr && static_cast<uint64_t>(bytes) <= detail::small_limit) [[likely]] {
     int size_class = detail::size_class(bytes);
-    if (void* block = heap->pop(size_class)) [[likely]] {
-      return heap->make_small(block, size_class, bytes);
-    }
+    if (void* block = heap->pop(size_class)) [[likely]] { return heap->make_small(block, size_class, bytes); }
   }
   return detail::allocate_slow(bytes);
 }
 
-inline void retain(Storage* storage) noexcept {
-  storage->count_.fetch_add(1, std::memory_order_relaxed);
-}
+inline void retain(Storage* storage) noexcept { storage->count_.fetch_add(1, std::memory_order_relaxed); }
 
 inline void release(Storage* storage) noexcept {
   // A count of 1 is the caller's own reference: nobody else can change it, so no locked
@@ -314,8 +304,8 @@ inline void release(Storage* storage) noexcept {
   }
   detail::Heap* heap = detail::heap;
   int64_t bytes = storage->bytes_;
-  if (storage->kind_ == Storage::Kind::small && heap != nullptr &&
-      heap->push(storage, storage->size_class_)) [[likely]] {
+  if (storage->kind_ == Storage::Kind::small && heap != nullptr && heap->push(storage, storage->size_class_))
+      [[likely]] {
     heap->count_dead(bytes);
     return;
   }

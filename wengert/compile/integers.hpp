@@ -10,9 +10,15 @@
 
 namespace wengert::compile {
 
-inline int64_t add_wrapping(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
-inline int64_t subtract_wrapping(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b)); }
-inline int64_t multiply_wrapping(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)); }
+inline int64_t add_wrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+inline int64_t subtract_wrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+inline int64_t multiply_wrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
 inline int64_t negate_wrapping(int64_t a) { return subtract_wrapping(0, a); }
 
 inline int64_t floor_divide(int64_t a, int64_t b) {
@@ -51,7 +57,8 @@ inline int64_t highest_integer(Dtype d) {
 /// As the hardware does: out of range and NaN give the smallest number of the width that is converted in.
 inline int64_t truncate_to_integer(double x, Dtype to) {
   const double limit = to == Dtype::int64 ? 0x1p63 : 0x1p31;
-  if (!(x > -limit - 1 && x < limit)) return to == Dtype::int64 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int32_t>::min();
+  if (!(x > -limit - 1 && x < limit))
+    return to == Dtype::int64 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int32_t>::min();
   return static_cast<int64_t>(x);
 }
 
@@ -90,12 +97,12 @@ inline uint32_t mix(uint32_t h) {
 /// Element `i` of a permutation of 0 .. n-1: see wg_permute in the prelude.
 inline int64_t permuted_index(uint32_t key0, uint32_t key1, int64_t i, int64_t n) {
   const auto length = static_cast<uint64_t>(n);
-  uint32_t bits = 1;   // of one half
+  uint32_t bits = 1;  // of one half
   while (bits < 32 && ((length - 1) >> (2 * bits)) != 0) ++bits;
   const uint32_t mask = 0xffffffffu >> (32 - bits);
   auto x = static_cast<uint64_t>(i);
   do {
-    if (x < 2) x ^= mix(key0 ^ mix(key1)) & 1;   // the rounds alone make even permutations only
+    if (x < 2) x ^= mix(key0 ^ mix(key1)) & 1;  // the rounds alone make even permutations only
     uint32_t half[2] = {static_cast<uint32_t>(x >> bits), static_cast<uint32_t>(x) & mask};
     for (uint64_t round = 0; round < 12; ++round) {
       half[round % 2] ^= mix(half[(round + 1) % 2] ^ random_bits(key0, key1, round)) & mask;

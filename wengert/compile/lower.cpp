@@ -41,14 +41,17 @@ class Lowerer {
   }
 
  private:
-  const Equation& definition(uint32_t variable) const { return p_.equations()[static_cast<size_t>(definition_[variable])]; }
+  const Equation& definition(uint32_t variable) const {
+    return p_.equations()[static_cast<size_t>(definition_[variable])];
+  }
   uint32_t slot(Atom a) const { return a.is_constant() ? p_.variable_count() + a.id() : a.id(); }
   Atom atom(uint32_t slot) const {
     return slot < p_.variable_count() ? Atom::variable(slot) : Atom::constant(slot - p_.variable_count());
   }
   bool claimed(const Equation& e) const { return options_.claims && options_.claims->wants(p_, e); }
   bool stands_alone(const Equation& e) const {
-    return e.primitive->update || e.primitive->piece || e.primitive->is(Trait::opaque) || e.primitive->is(Trait::contraction) || claimed(e);
+    return e.primitive->update || e.primitive->piece || e.primitive->is(Trait::opaque) ||
+        e.primitive->is(Trait::contraction) || claimed(e);
   }
 
   /// Outputs, and the operands and results of equations that are computed alone. Pieces may be computed where they go.
@@ -121,7 +124,7 @@ class Lowerer {
   /// and costs less than dividing indices for every element.
   bool wants_copy(const Equation& e, uint32_t operand) const {
     return options_.fuse && needs_memory_[e.results] && result_.values[operand].kind != Value::absent &&
-           !result_.values[operand].layout->contiguous;
+        !result_.values[operand].layout->contiguous;
   }
 
   /// A view of something in memory is a new layout, no kernel.
@@ -162,7 +165,7 @@ class Lowerer {
       Group joint = groups_.back();
       Shape domain;
       const bool open = !stands_alone(definition(joint.slots[0])) && joint.domain.rank() == shape.rank() &&
-                        broadcast_shapes(joint.domain, shape, domain) && (domain == joint.domain || domain == shape);
+          broadcast_shapes(joint.domain, shape, domain) && (domain == joint.domain || domain == shape);
       if (open) {
         joint.slots.push_back(slot);
         joint.domain = domain;
@@ -214,13 +217,16 @@ class Lowerer {
     if (reader < 0 || result_.steps[static_cast<size_t>(reader)].kind != LoweredStep::kernel) return;
     LoweredStep& step = result_.steps[static_cast<size_t>(reader)];
     const auto place = std::find(step.slots.begin(), step.slots.end(), input);
-    const auto views = std::count_if(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; });
+    const auto views =
+        std::count_if(step.slots.begin(), step.slots.end(), [&](uint32_t s) { return base_of(s) == input; });
     if (place == step.slots.end() || views != 1) return;
     const int from = static_cast<int>(place - step.slots.begin());
     for (const Store& store : step.nest->stores) {
       const uint32_t target = step.slots[static_cast<size_t>(store.buffer)];
       const Value& written = result_.values[target];
-      if (written.kind != Value::stored || written.layout != inputs_[input] || !reads_only_at_store(*step.nest, from, store)) continue;
+      if (written.kind != Value::stored || written.layout != inputs_[input] ||
+          !reads_only_at_store(*step.nest, from, store))
+        continue;
       if (is_repeated(*step.nest, store)) continue;
       result_.values[target].kind = Value::alias;
       result_.values[target].base = input;
@@ -325,7 +331,8 @@ class Lowerer {
   /// The element of a value at those coordinates: a load, or its own lowering inlined. What the kernel itself writes,
   /// and views of that, are not in memory yet.
   Expr pull(uint32_t slot, const Coordinates& at) {
-    const bool own = group_ && std::find(group_->slots.begin(), group_->slots.end(), base_of(slot)) != group_->slots.end();
+    const bool own =
+        group_ && std::find(group_->slots.begin(), group_->slots.end(), base_of(slot)) != group_->slots.end();
     if (slot >= p_.variable_count()) {
       const Array& constant = p_.constant(slot - p_.variable_count());
       if (constant.size() == 1 && constant.node()->tag == 0) return literal(constant);
@@ -351,8 +358,9 @@ class Lowerer {
     for (Atom a : p_.operands(e)) operands.push_back(p_.type(a));
     for (uint32_t r = 0; r < e.result_count; ++r) results.push_back(p_.type(e.results + r));
     const std::span<const Atom> atoms = p_.operands(e);
-    Lowering lowering(nest_->graph, operands, results, p_.params(e), p_.runtimes(e), used,
-                      [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
+    Lowering lowering(
+        nest_->graph, operands, results, p_.params(e), p_.runtimes(e), used,
+        [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
     const std::vector<Expr> values = e.primitive->lower(lowering, at);
     for (uint32_t r = 0; r < e.result_count; ++r) own_reductions(values[r], e.results + r);
     return values;
@@ -368,7 +376,8 @@ class Lowerer {
         if (nest_->graph.node(c).op != loops::Op::constant) self(self, c);
       }
     };
-    if (definition(variable).primitive->is(Trait::reduction) || definition(variable).primitive->is(Trait::contraction)) {
+    if (definition(variable).primitive->is(Trait::reduction) ||
+        definition(variable).primitive->is(Trait::contraction)) {
       walk(walk, value.id());
     }
   }
@@ -410,8 +419,9 @@ class Lowerer {
       if (--budget < 0) return;
       if (a.is_constant()) continue;
       // Pooling and its like keep the axes and change their lengths.
-      const bool like = primitive.is(Trait::elementwise) || primitive.is(Trait::view) ? p_.type(a)->shape == shape
-                                                                                      : p_.type(a)->rank() == shape.rank();
+      const bool like = primitive.is(Trait::elementwise) || primitive.is(Trait::view)
+          ? p_.type(a)->shape == shape
+          : p_.type(a)->rank() == shape.rank();
       if (!like) continue;
       const Value& value = result_.values[a.id()];
       if (value.kind == Value::absent) {
@@ -503,7 +513,7 @@ class Lowerer {
     switch (result_.values[slot].kind) {
       case Value::given: return slot < 64 && (options_.donated >> slot & 1);
       case Value::stored: return true;
-      default: return definition(slot).primitive->update != nullptr;   // overwrote memory that nobody else needs
+      default: return definition(slot).primitive->update != nullptr;  // overwrote memory that nobody else needs
     }
   }
   int uses(uint32_t variable) const {
@@ -540,8 +550,9 @@ class Lowerer {
     std::vector<const Type*> operands, results{p_.type(e.results)};
     for (Atom a : p_.operands(e)) operands.push_back(p_.type(a));
     const std::span<const Atom> atoms = p_.operands(e);
-    Lowering lowering(nest_->graph, operands, results, p_.params(e), p_.runtimes(e), 0,
-                      [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
+    Lowering lowering(
+        nest_->graph, operands, results, p_.params(e), p_.runtimes(e), 0,
+        [this, atoms](int i, const Coordinates& c) { return pull(slot(atoms[static_cast<size_t>(i)]), c); });
     const Update update = rule(lowering);
     if (update.domain.size() == 0) return true;
     Store store;
@@ -611,7 +622,7 @@ class Lowerer {
   std::vector<int> definition_;
   Lowered result_;
   std::vector<Group> groups_;
-  std::map<std::pair<uint32_t, const Layout*>, uint32_t> copies_;   // (slot, layout) -> slot of the copy
+  std::map<std::pair<uint32_t, const Layout*>, uint32_t> copies_;  // (slot, layout) -> slot of the copy
 
   // Of the nest under construction.
   Nest* nest_ = nullptr;

@@ -52,7 +52,8 @@ struct IndexFailure {
 /// Runs a nest in plain C++: one element after the other, in long double, with libm. No generated code: the oracle
 /// of the tests, and what runs where there is neither a prebuilt kernel nor a compiler. Ends at the first index outside
 /// its axis and returns it.
-std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments);
+std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers,
+                                     std::span<const int64_t> arguments);
 /// The first index outside its axis, if there is one: what run_nest() returns, but nothing is written.
 std::optional<IndexFailure> find_index_failure(const Nest& nest, std::span<void* const> buffers,
                                                std::span<const int64_t> arguments);

@@ -47,8 +47,7 @@ std::vector<PreludeFunction> read_texts() {
     PreludeFunction function{defined_name(text), {}, text.substr(1)};  // after the first line break
     const std::vector<std::string_view> used = names_in(text);
     for (const PreludeFunction& earlier : functions)
-      if (std::find(used.begin(), used.end(), earlier.name) != used.end())
-        function.needs.push_back(earlier.name);
+      if (std::find(used.begin(), used.end(), earlier.name) != used.end()) function.needs.push_back(earlier.name);
     functions.push_back(std::move(function));
   }
   return functions;

@@ -19,8 +19,8 @@ using loops::Node;
 using loops::Op;
 
 constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
-constexpr int64_t shortest_row_to_fetch = 256, longest_row_to_fetch = 1 << 15;   // elements
-constexpr int expensive = 10;       // a function from this cost on is kept in scratch rather than computed again
+constexpr int64_t shortest_row_to_fetch = 256, longest_row_to_fetch = 1 << 15;  // elements
+constexpr int expensive = 10;  // a function from this cost on is kept in scratch rather than computed again
 
 /// The same declarations as wengert/backends/cpu/abi.h, so that a text stands by itself.
 constexpr const char* abi_text =
@@ -58,7 +58,8 @@ std::string float_literal(double value, Dtype dtype) {
     return std::string(value < 0 ? "-" : "") + (narrow ? "__builtin_inff()" : "__builtin_inf()");
   }
   char text[40];
-  std::snprintf(text, sizeof text, narrow ? "%.9g" : "%.17g", narrow ? static_cast<double>(static_cast<float>(value)) : value);
+  std::snprintf(text, sizeof text, narrow ? "%.9g" : "%.17g",
+                narrow ? static_cast<double>(static_cast<float>(value)) : value);
   std::string literal = text;
   if (literal.find_first_of(".en") == literal.npos) literal += ".0";
   return narrow ? literal + "f" : literal;
@@ -84,7 +85,7 @@ class Printer {
       checks_ |= reachable_[static_cast<size_t>(id)] && n.op == Op::index;
     }
     find_levels();
-    result_.sizes = {0, 0};   // iterations and chunk of the parallel loop
+    result_.sizes = {0, 0};  // iterations and chunk of the parallel loop
   }
 
   KernelText print() {
@@ -95,7 +96,8 @@ class Printer {
       case Schedule::update: print_update(); break;
       case Schedule::product: print_product(); break;
     }
-    result_.text = abi_text + prelude_text(std::vector<std::string>(prelude_.begin(), prelude_.end())) + functions_ + entry();
+    result_.text =
+        abi_text + prelude_text(std::vector<std::string>(prelude_.begin(), prelude_.end())) + functions_ + entry();
     return std::move(result_);
   }
 
@@ -122,7 +124,8 @@ class Printer {
   int64_t update_work() const {
     int64_t elements = 1;
     for (int a : nest_.stores[0].axes) {
-      if (a >= 0 && (schedule_.target >= 0 || a != schedule_.inner)) elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+      if (a >= 0 && (schedule_.target >= 0 || a != schedule_.inner))
+        elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
     }
     return elements;
   }
@@ -164,7 +167,8 @@ class Printer {
     const size_t count = static_cast<size_t>(graph_.size());
     depth_.assign(count, 0);
     uint64_t inner = schedule_.inner >= 0 ? bit(schedule_.inner) : 0;
-    for (int32_t id = 0; id < graph_.size(); ++id) inner |= reachable_[static_cast<size_t>(id)] ? graph_.node(id).bound : 0;
+    for (int32_t id = 0; id < graph_.size(); ++id)
+      inner |= reachable_[static_cast<size_t>(id)] ? graph_.node(id).bound : 0;
     for (int a : schedule_.row_axes) inner |= bit(a);
     for (int a : schedule_.column_axes) inner |= bit(a);
     // Axes joined into an inner one vary with it.
@@ -176,7 +180,8 @@ class Printer {
       if (!reachable_[static_cast<size_t>(id)]) continue;
       const Node& n = graph_.node(id);
       if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
-      for (int32_t c : graph_.children(n)) depth_[static_cast<size_t>(id)] = std::max(depth_[static_cast<size_t>(id)], depth_[static_cast<size_t>(c)]);
+      for (int32_t c : graph_.children(n))
+        depth_[static_cast<size_t>(id)] = std::max(depth_[static_cast<size_t>(id)], depth_[static_cast<size_t>(c)]);
       if (n.op == Op::reduce) ++depth_[static_cast<size_t>(id)];
       deepest_ = std::max(deepest_, depth_[static_cast<size_t>(id)]);
     }
@@ -186,14 +191,13 @@ class Printer {
   // Values -----------------------------------------------------------------------------------------------
 
   /// Names count in the order of the text, so that equal kernels of unlike graphs have one text.
-  std::string number(int32_t id) {
-    return std::to_string(numbers_.emplace(id, numbers_.size()).first->second);
-  }
+  std::string number(int32_t id) { return std::to_string(numbers_.emplace(id, numbers_.size()).first->second); }
 
   std::string value(int32_t id) {
     const Node& n = graph_.node(id);
     if (n.op == Op::constant) {
-      if (is_floating(n.dtype)) return n.number < 0 ? "(" + float_literal(n.number, n.dtype) + ")" : float_literal(n.number, n.dtype);
+      if (is_floating(n.dtype))
+        return n.number < 0 ? "(" + float_literal(n.number, n.dtype) + ")" : float_literal(n.number, n.dtype);
       return integer_names_.count(id) ? integer_names_.at(id) : std::to_string(n.integer);
     }
     return "v" + number(id);
@@ -203,7 +207,9 @@ class Printer {
   void name_integers(int32_t id) {
     for (int32_t c : graph_.children(graph_.node(id))) {
       const Node& n = graph_.node(c);
-      if (n.op != Op::constant || n.dtype != Dtype::int64 || n.integer == 0 || n.integer == 1 || integer_names_.count(c)) continue;
+      if (n.op != Op::constant || n.dtype != Dtype::int64 || n.integer == 0 || n.integer == 1 ||
+          integer_names_.count(c))
+        continue;
       integer_names_[c] = size(n.integer);
     }
   }
@@ -260,7 +266,8 @@ class Printer {
       case Op::load: return load_text(id);
       case Op::neg: return cast + "(-" + child(0) + ")";
       case Op::abs:
-        if (is_floating(n.dtype)) return std::string(n.dtype == Dtype::float32 ? "__builtin_fabsf(" : "__builtin_fabs(") + child(0) + ")";
+        if (is_floating(n.dtype))
+          return std::string(n.dtype == Dtype::float32 ? "__builtin_fabsf(" : "__builtin_fabs(") + child(0) + ")";
         return is_unsigned(n.dtype) ? child(0) : "(" + child(0) + " < 0 ? -" + child(0) + " : " + child(0) + ")";
       case Op::sqrt:
       case Op::floor:
@@ -284,7 +291,8 @@ class Printer {
       case Op::logical_and: return "(" + child(0) + " & " + child(1) + ")";
       case Op::logical_or: return "(" + child(0) + " | " + child(1) + ")";
       case Op::select: return "(" + child(0) + " ? " + child(1) + " : " + child(2) + ")";
-      case Op::convert: return is_bool(n.dtype) ? "(" + child(0) + " != 0)" : "(" + std::string(value_type(n.dtype)) + ")" + child(0);
+      case Op::convert:
+        return is_bool(n.dtype) ? "(" + child(0) + " != 0)" : "(" + std::string(value_type(n.dtype)) + ")" + child(0);
       case Op::math: return call(n);
       case Op::index: return use("wg_index") + "(" + child(0) + ", " + child(1) + ", " + child(2) + ", &failed)";
       default: return "0";
@@ -324,7 +332,7 @@ class Printer {
     const NestBuffer& b = nest_.buffers[static_cast<size_t>(buffer)];
     const bool in_place = b.written && loaded_.count(static_cast<int>(buffer));
     std::string text = "    " + std::string(b.written ? "" : "const ") + memory_type(b.layout->type->dtype) +
-                       (in_place ? "* p" : "* restrict p") + std::to_string(number) + " = b" + std::to_string(buffer);
+        (in_place ? "* p" : "* restrict p") + std::to_string(number) + " = b" + std::to_string(buffer);
     if (offset.constant != 0) text += " + " + size(offset.constant);
     for (const auto& [slot, scale] : offset.arguments) text += " + " + scaled(runtime_size(slot), scale);
     for (int a : schedule_.outer) {
@@ -368,7 +376,8 @@ class Printer {
       if (layout.strides[d] == 0) continue;
       const Node& n = graph_.node(coordinates[d]);
       if (n.op == Op::constant && n.integer == 0) continue;
-      if (n.op == Op::constant && !integer_names_.count(coordinates[d])) integer_names_[coordinates[d]] = size(n.integer);
+      if (n.op == Op::constant && !integer_names_.count(coordinates[d]))
+        integer_names_[coordinates[d]] = size(n.integer);
       text += (text.empty() ? "" : " + ") + scaled(value(coordinates[d]), layout.strides[d]);
     }
     return text.empty() ? "0" : text;
@@ -384,7 +393,9 @@ class Printer {
       const int32_t id = stack.back();
       stack.pop_back();
       const Node& n = graph_.node(id);
-      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !(n.free & ~given & inner_axes_)) continue;
+      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce ||
+          !(n.free & ~given & inner_axes_))
+        continue;
       needed[static_cast<size_t>(id)] = true;
       if (cached_.count(id) && cached_.at(id)) continue;
       if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
@@ -428,7 +439,8 @@ class Printer {
   std::map<uint64_t, std::vector<int32_t>> reductions_at(int depth) const {
     std::map<uint64_t, std::vector<int32_t>> groups;
     for (int32_t id = 0; id < graph_.size(); ++id) {
-      if (reachable_[static_cast<size_t>(id)] && graph_.node(id).op == Op::reduce && depth_[static_cast<size_t>(id)] == depth) {
+      if (reachable_[static_cast<size_t>(id)] && graph_.node(id).op == Op::reduce &&
+          depth_[static_cast<size_t>(id)] == depth) {
         groups[graph_.node(id).bound].push_back(id);
       }
     }
@@ -463,7 +475,8 @@ class Printer {
   std::string store_text(size_t s) {
     const Store& store = nest_.stores[s];
     const Affine& offset = accesses_.stores[s];
-    return pointer(store.buffer, offset) + "[" + inner_index(store.buffer, offset) + "] = " + value(store.value.id()) + ";";
+    return pointer(store.buffer, offset) + "[" + inner_index(store.buffer, offset) + "] = " + value(store.value.id()) +
+        ";";
   }
 
   /// Outer loops absent: the row itself is what runs in parallel.
@@ -500,7 +513,8 @@ class Printer {
     const auto count = [&](std::span<const int32_t> roots) {
       for (int32_t id : needed_inside(roots, 0)) {
         const Node& n = graph_.node(id);
-        if (n.op == Op::math && loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive) ++loops_that_need[id];
+        if (n.op == Op::math && loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive)
+          ++loops_that_need[id];
       }
     };
     for (int depth = 0; depth <= deepest_; ++depth) {
@@ -533,9 +547,11 @@ class Printer {
     for (size_t s = 0; s < nest_.stores.size(); ++s) {
       const Store& store = nest_.stores[s];
       const Affine& offset = accesses_.stores[s];
-      const bool taken = std::any_of(kept_in_output_.begin(), kept_in_output_.end(), [&](const auto& k) { return k.second == s; });
+      const bool taken =
+          std::any_of(kept_in_output_.begin(), kept_in_output_.end(), [&](const auto& k) { return k.second == s; });
       const bool own_row = std::all_of(schedule_.outer.begin(), schedule_.outer.end(), [&](int a) {
-        return offset.stride[static_cast<size_t>(a)] != 0 || extents_[static_cast<size_t>(a)] == 1; });
+        return offset.stride[static_cast<size_t>(a)] != 0 || extents_[static_cast<size_t>(a)] == 1;
+      });
       if (along_row(s) && own_row && !taken && offset.stride[static_cast<size_t>(schedule_.inner)] == 1 &&
           store.value.dtype() == n.dtype && !is_bool(n.dtype) && !loaded_.count(store.buffer)) {
         return static_cast<int>(s);
@@ -567,7 +583,10 @@ class Printer {
         const auto& access = accesses_.loads[static_cast<size_t>(id)];
         if (access && std::abs(access->stride[static_cast<size_t>(a)]) == 1) ++count;
       }
-      if (count > best_count) { best = a; best_count = count; }
+      if (count > best_count) {
+        best = a;
+        best_count = count;
+      }
     }
     return best;
   }
@@ -584,7 +603,9 @@ class Printer {
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
       line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + count + "];");
-      line("    ", "for (int l = 0; l < " + count + "; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+      line("    ",
+           "for (int l = 0; l < " + count + "; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) +
+               ";");
     }
     std::string indent = "    ";
     for (int a : axes) {
@@ -630,7 +651,8 @@ class Printer {
     for (int32_t id = 0; id < graph_.size(); ++id) {
       const Node& n = graph_.node(id);
       if (reachable_[static_cast<size_t>(id)] && varying(id) && n.op == Op::math &&
-          loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive) return true;
+          loops::math_functions()[static_cast<size_t>(n.integer)].cost >= expensive)
+        return true;
     }
     return false;
   }
@@ -639,7 +661,9 @@ class Printer {
   /// the next row of what is read and written along the lanes. Reading past the end of an array does no harm that way.
   void print_fetch_ahead(const std::string& indent, int lane) {
     const int64_t length = extents_[static_cast<size_t>(lane)];
-    if (schedule_.outer.empty() || !computes_expensively() || length < shortest_row_to_fetch || length > longest_row_to_fetch) return;
+    if (schedule_.outer.empty() || !computes_expensively() || length < shortest_row_to_fetch ||
+        length > longest_row_to_fetch)
+      return;
     std::set<std::string> fetched;
     const auto fetch = [&](int buffer, const Affine& offset, bool write) {
       const int64_t next = offset.stride[static_cast<size_t>(schedule_.outer.back())];
@@ -647,12 +671,14 @@ class Printer {
       const std::string p = pointer(buffer, offset);
       if (!fetched.insert(p).second) return;
       const int width = itemsize(nest_.buffers[static_cast<size_t>(buffer)].layout->type->dtype);
-      line(indent, "for (int l = 0; l < 64; l += " + std::to_string(64 / width) + ") __builtin_prefetch(" + p + " + " +
-                       scaled("1", buffer, schedule_.outer.back(), next) + " + j + l, " + (write ? "1" : "0") + ", 3);");
+      line(indent,
+           "for (int l = 0; l < 64; l += " + std::to_string(64 / width) + ") __builtin_prefetch(" + p + " + " +
+               scaled("1", buffer, schedule_.outer.back(), next) + " + j + l, " + (write ? "1" : "0") + ", 3);");
     };
     for (int32_t id = 0; id < graph_.size(); ++id) {
       const auto& access = accesses_.loads[static_cast<size_t>(id)];
-      if (reachable_[static_cast<size_t>(id)] && access) fetch(static_cast<int>(graph_.node(id).integer), *access, false);
+      if (reachable_[static_cast<size_t>(id)] && access)
+        fetch(static_cast<int>(graph_.node(id).integer), *access, false);
     }
     for (size_t s = 0; s < nest_.stores.size(); ++s) {
       if (along_row(s)) fetch(nest_.stores[s].buffer, accesses_.stores[s], true);
@@ -663,7 +689,9 @@ class Printer {
     const Node& node = graph_.node(r);
     const std::string a = "a" + number(r);
     line("    ", "for (int w = " + std::to_string(lanes / 2) + "; w > 0; w /= 2) {");
-    line("    ", "  for (int l = 0; l < w; ++l) " + a + "[l] = " + combined(node.combine, node.dtype, a + "[l]", a + "[l + w]") + ";");
+    line("    ",
+         "  for (int l = 0; l < w; ++l) " + a +
+             "[l] = " + combined(node.combine, node.dtype, a + "[l]", a + "[l + w]") + ";");
     line("    ", "}");
     line("    ", "v" + number(r) + " = " + a + "[0];");
   }
@@ -688,7 +716,8 @@ class Printer {
   std::string partial_at(size_t i, Dtype dtype, const std::string& piece, const std::string& result) {
     const std::string type = value_type(dtype);
     const int64_t section = schedule_.pieces * results() * piece_width() * 8;
-    std::string at = "((" + type + "*)(given->partial" + (i == 0 ? "" : " + " + size(static_cast<int64_t>(i) * section)) + "))";
+    std::string at =
+        "((" + type + "*)(given->partial" + (i == 0 ? "" : " + " + size(static_cast<int64_t>(i) * section)) + "))";
     return at + "[(" + piece + " * " + size(results()) + " + " + result + ") * " + std::to_string(piece_width());
   }
 
@@ -699,13 +728,15 @@ class Printer {
     for (size_t i = 0; i < group.size(); ++i) {
       const Dtype dtype = graph_.node(group[i]).dtype;
       const std::string r = number(group[i]);
-      line("      ", partial_at(i, dtype, "piece", "result") + (columns ? " + l] = a" + r + "[l];" : "] = v" + r + ";"));
+      line("      ",
+           partial_at(i, dtype, "piece", "result") + (columns ? " + l] = a" + r + "[l];" : "] = v" + r + ";"));
     }
     if (columns) line("    ", "}");
     const std::string count = size(results()), length = size(schedule_.piece), all = extent(schedule_.split);
     std::string text = "  for (int64_t index = begin; index < end; ++index) {\n";
     text += "    const int64_t piece = index / " + count + ", result = index % " + count + ";\n";
-    text += "    const int64_t from = piece * " + length + ", to = from + " + length + " < " + all + " ? from + " + length + " : " + all + ";\n";
+    text += "    const int64_t from = piece * " + length + ", to = from + " + length + " < " + all + " ? from + " +
+        length + " : " + all + ";\n";
     text += columns ? column_bounds("result") : decode_outer("result");
     add_function("wg_piece", text + head_ + rows_ + "  }\n");
     partial_sections_ = static_cast<int64_t>(group.size());
@@ -721,7 +752,8 @@ class Printer {
     const bool columns = schedule_.kind == Schedule::columns;
     for (size_t i = 0; i < group.size(); ++i) {
       const Node& node = graph_.node(group[i]);
-      const std::string r = number(group[i]), type = value_type(node.dtype), at = partial_at(i, node.dtype, "piece", "row");
+      const std::string r = number(group[i]), type = value_type(node.dtype),
+                        at = partial_at(i, node.dtype, "piece", "row");
       const std::string target = columns ? "a" + r + "[l]" : "v" + r, item = at + (columns ? " + l]" : "]");
       if (columns) {
         line("    ", type + " a" + r + "[" + std::to_string(column_block) + "];");
@@ -730,7 +762,9 @@ class Printer {
         line("    ", type + " v" + r + " = " + identity(node.combine, node.dtype) + ";");
       }
       line("    ", "for (int64_t piece = 0; piece < " + size(schedule_.pieces) + "; ++piece) {");
-      line("      ", std::string(columns ? "for (int64_t l = 0; l < nj; ++l) " : "") + target + " = " + combined(node.combine, node.dtype, target, item) + ";");
+      line("      ",
+           std::string(columns ? "for (int64_t l = 0; l < nj; ++l) " : "") + target + " = " +
+               combined(node.combine, node.dtype, target, item) + ";");
       line("    ", "}");
     }
   }
@@ -744,7 +778,8 @@ class Printer {
     } else {
       result_.sizes[0] = 1;
       for (int a : schedule_.outer) result_.sizes[0] *= extents_[static_cast<size_t>(a)];
-      text = decode_outer("begin") + scratch_rows() + "  for (int64_t row = begin; row < end; ++row) {\n" + head_ + rows_ + advance_outer() + "  }\n";
+      text = decode_outer("begin") + scratch_rows() + "  for (int64_t row = begin; row < end; ++row) {\n" + head_ +
+          rows_ + advance_outer() + "  }\n";
     }
     add_function("wg_loop", text);
   }
@@ -760,12 +795,14 @@ class Printer {
       const int axis = loop_axes(n.free & inner_axes_)[0];
       const std::string type = value_type(n.dtype);
       declarations += "  " + type + "* restrict t" + number(id) + " = (" + type + "*)(scratch" +
-                      (total.empty() ? "" : " + " + total) + ");\n";
-      total += (total.empty() ? "" : " + ") + std::string("((") + extent(axis) + " * " + std::to_string(itemsize(n.dtype)) + " + 63) / 64 * 64)";
+          (total.empty() ? "" : " + " + total) + ");\n";
+      total += (total.empty() ? "" : " + ") + std::string("((") + extent(axis) + " * " +
+          std::to_string(itemsize(n.dtype)) + " + 63) / 64 * 64)";
       bytes += 1;
     }
     if (bytes == 0) return "";
-    return "  char* scratch = (char*)context->scratch(context, " + total + ");\n  if (!scratch) return 2;\n" + declarations;
+    return "  char* scratch = (char*)context->scratch(context, " + total + ");\n  if (!scratch) return 2;\n" +
+        declarations;
   }
 
   std::string decode_outer(const std::string& from) { return decode("  ", schedule_.outer, 'i', from); }
@@ -779,7 +816,9 @@ class Printer {
     for (size_t k = axes.size(); k-- > 0;) {
       const std::string i = letter + std::to_string(axes[k]);
       if (k == 0) text += indent + "int64_t " + i + " = " + rest + ";\n";
-      else text += indent + "int64_t " + i + " = " + rest + " % " + extent(axes[k]) + ";\n" + indent + rest + " /= " + extent(axes[k]) + ";\n";
+      else
+        text += indent + "int64_t " + i + " = " + rest + " % " + extent(axes[k]) + ";\n" + indent + rest +
+            " /= " + extent(axes[k]) + ";\n";
     }
     return text;
   }
@@ -792,7 +831,10 @@ class Printer {
     for (size_t k = axes.size(); k-- > 0;) {
       const std::string i = letter + std::to_string(axes[k]);
       if (k == 0) text += indent + "++" + i + ";\n";
-      else { text += indent + "if (++" + i + " == " + extent(axes[k]) + ") {\n" + indent + i + " = 0;\n"; close += indent + "}\n"; }
+      else {
+        text += indent + "if (++" + i + " == " + extent(axes[k]) + ") {\n" + indent + i + " = 0;\n";
+        close += indent + "}\n";
+      }
     }
     return text + close;
   }
@@ -808,7 +850,9 @@ class Printer {
     axis_text_[schedule_.inner] = "(j0 + l)";
     line("    ", "for (int64_t l = 0; l < nj; ++l) {");
     for (const auto& [bound, group] : reductions_at(1)) {
-      for (int32_t r : group) line("      ", "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + " = a" + number(r) + "[l];");
+      for (int32_t r : group)
+        line("      ",
+             "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + " = a" + number(r) + "[l];");
     }
     std::vector<int32_t> values;
     for (const Store& store : nest_.stores) values.push_back(store.value.id());
@@ -842,7 +886,8 @@ class Printer {
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
       line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + std::to_string(column_block) + "];");
-      line("    ", "for (int64_t l = 0; l < nj; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+      line("    ",
+           "for (int64_t l = 0; l < nj; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
     }
     std::string indent = "    ";
     const std::vector<int> axes = loop_axes(bound);
@@ -879,11 +924,13 @@ class Printer {
   /// Whether a reduction spends its time on memory: then several steps of it are taken at once.
   bool is_light(std::span<const int32_t> group) const {
     const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
-    return inside.size() <= 5 && std::all_of(inside.begin(), inside.end(), [&](int32_t id) { return graph_.node(id).op != Op::math; });
+    return inside.size() <= 5 &&
+        std::all_of(inside.begin(), inside.end(), [&](int32_t id) { return graph_.node(id).op != Op::math; });
   }
 
   /// Eight steps of a reduction in one pass over the accumulators, in the same order: as many streams from memory.
-  void print_column_steps(const std::string& indent, std::span<const int32_t> group, int axis, const std::string& last) {
+  void print_column_steps(const std::string& indent, std::span<const int32_t> group, int axis,
+                          const std::string& last) {
     constexpr int steps = 8;
     const std::string r = "r" + std::to_string(axis), count = std::to_string(steps);
     const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
@@ -941,7 +988,9 @@ class Printer {
       const std::string i = "i" + std::to_string(a);
       const bool cut = schedule_.target < 0 && a == schedule_.inner;
       axis_text_[a] = i;
-      line(indent, "for (int64_t " + i + " = " + (cut ? "first" : "0") + "; " + i + " < " + (cut ? "last" : extent(a)) + "; ++" + i + ") {");
+      line(indent,
+           "for (int64_t " + i + " = " + (cut ? "first" : "0") + "; " + i + " < " + (cut ? "last" : extent(a)) +
+               "; ++" + i + ") {");
       indent += "  ";
       open |= bit(a);
       print_ready_values(indent, open, known);
@@ -973,13 +1022,16 @@ class Printer {
     }
     const std::string width = size(block), n = size(length);
     result_.sizes[0] = (length + block - 1) / block;
-    line("  ", "const int64_t first = begin * " + width + ", last = end * " + width + " < " + n + " ? end * " + width + " : " + n + ";");
+    line("  ",
+         "const int64_t first = begin * " + width + ", last = end * " + width + " < " + n + " ? end * " + width +
+             " : " + n + ";");
   }
 
   /// An inner loop is cut into few blocks, of two cache lines at least where its elements lie side by side.
   int64_t inner_block(int64_t length) const {
     constexpr int64_t most_blocks = 8, least_elements = 32;
-    const int64_t block = std::max((length + most_blocks - 1) / most_blocks, cut_axis_is_innermost() ? least_elements : 1);
+    const int64_t block =
+        std::max((length + most_blocks - 1) / most_blocks, cut_axis_is_innermost() ? least_elements : 1);
     return std::min(block, length);
   }
   bool cut_axis_is_innermost() const {
@@ -1022,19 +1074,24 @@ class Printer {
   void print_product() {
     const Node& sum = graph_.node(nest_.stores[0].value);
     const std::vector<int> sum_axes = loop_axes(sum.bound);
-    const ProductBlocks blocks(length_of(schedule_.row_axes), length_of(schedule_.column_axes), length_of(sum_axes), sum.dtype);
+    const ProductBlocks blocks(length_of(schedule_.row_axes), length_of(schedule_.column_axes), length_of(sum_axes),
+                               sum.dtype);
     ProductNames names;
     names.rows = size(blocks.rows), names.columns = size(blocks.columns), names.depth = size(blocks.depth);
-    names.block_rows = size(blocks.block_rows), names.block_columns = size(blocks.block_columns), names.block_depth = size(blocks.block_depth);
+    names.block_rows = size(blocks.block_rows), names.block_columns = size(blocks.block_columns),
+    names.block_depth = size(blocks.block_depth);
     names.row_blocks = size(blocks.row_blocks()), names.column_blocks = size(blocks.column_blocks());
     names.type = product_type(sum.dtype);
     print_row_values("    ", 0);
     ProductText text;
     text.row_values = std::exchange(rows_, "");
-    text.pack_rows = pack("          ", schedule_.factors[0], schedule_.row_axes, sum_axes, "first_row + row", "high", "wg_rows", "left");
-    text.pack_columns = pack("          ", schedule_.factors[1], schedule_.column_axes, sum_axes, "first_column + column", "wide", "wg_columns", "(right + column * nk)");
+    text.pack_rows = pack("          ", schedule_.factors[0], schedule_.row_axes, sum_axes, "first_row + row", "high",
+                          "wg_rows", "left");
+    text.pack_columns = pack("          ", schedule_.factors[1], schedule_.column_axes, sum_axes,
+                             "first_column + column", "wide", "wg_columns", "(right + column * nk)");
     text.store = store_block("              ");
-    text.indices = decode("    ", schedule_.outer, 'i', "tile / (" + names.row_blocks + " * " + names.column_blocks + ")");
+    text.indices =
+        decode("    ", schedule_.outer, 'i', "tile / (" + names.row_blocks + " * " + names.column_blocks + ")");
     text.pointers = head_;
     functions_ += product_function(sum.dtype);
     add_function("wg_loop", product_loop(names, text));
@@ -1043,8 +1100,8 @@ class Printer {
   }
 
   /// Visits the elements of a panel in runs along the innermost of `axes`: sets their indices, `done` and `run`.
-  std::string runs(const std::string& indent, const std::vector<int>& axes, const std::string& from, const std::string& width,
-                   const std::string& body) {
+  std::string runs(const std::string& indent, const std::vector<int>& axes, const std::string& from,
+                   const std::string& width, const std::string& body) {
     const std::string inner = "i" + std::to_string(axes.back());
     if (axes.size() == 1) {
       return indent + "const int64_t " + inner + " = " + from + ", done = 0, run = " + width + ";\n" + body;
@@ -1062,8 +1119,9 @@ class Printer {
   }
 
   /// Computes a factor for `width` rows or columns from number `from` on, into a panel of that many lanes for each k.
-  std::string pack(const std::string& indent, int32_t factor, const std::vector<int>& axes, const std::vector<int>& sum_axes,
-                   const std::string& from, const std::string& width, const std::string& lanes, const std::string& to) {
+  std::string pack(const std::string& indent, int32_t factor, const std::vector<int>& axes,
+                   const std::vector<int>& sum_axes, const std::string& from, const std::string& width,
+                   const std::string& lanes, const std::string& to) {
     name_lanes(axes);
     for (int a : sum_axes) axis_text_[a] = "r" + std::to_string(a);
     const std::vector<int32_t> nodes = needed_inside(std::span<const int32_t>(&factor, 1), 0);
@@ -1106,19 +1164,22 @@ class Printer {
     line(in, "  for (int64_t l = 0; l < run; ++l) " + at + " += " + item + ";");
     line(in, "}");
     const std::string body = std::exchange(rows_, "");
-    return decode(indent, schedule_.row_axes, 'i', "first_row + row + r") + runs(indent, schedule_.column_axes, "first_column + column", "wide", body);
+    return decode(indent, schedule_.row_axes, 'i', "first_row + row + r") +
+        runs(indent, schedule_.column_axes, "first_column + column", "wide", body);
   }
 
   // Functions --------------------------------------------------------------------------------------------
 
   void add_function(const std::string& name, const std::string& body) {
-    std::string text = "static int32_t " + name + "(const wg_context* context, const void* arguments, int64_t begin, int64_t end) {\n";
+    std::string text =
+        "static int32_t " + name + "(const wg_context* context, const void* arguments, int64_t begin, int64_t end) {\n";
     text += "  const wg_arguments* given = (const wg_arguments*)arguments;\n  const int64_t* sizes = given->sizes;\n";
     text += "  if (*context->interrupt) return 1;\n";
     for (int b : used_buffers_) {
       const NestBuffer& buffer = nest_.buffers[static_cast<size_t>(b)];
       const std::string type = memory_type(buffer.layout->type->dtype), k = std::to_string(b);
-      text += "  " + std::string(buffer.written ? "" : "const ") + type + "* b" + k + " = (" + type + "*)given->buffers[" + k + "];\n";
+      text += "  " + std::string(buffer.written ? "" : "const ") + type + "* b" + k + " = (" + type +
+          "*)given->buffers[" + k + "];\n";
     }
     for (size_t s = 2; s < result_.sizes.size(); ++s) {
       text += "  const int64_t n" + std::to_string(s) + " = sizes[" + std::to_string(s) + "];\n";
@@ -1129,23 +1190,27 @@ class Printer {
   }
 
   std::string entry() {
-    std::string text = "int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {\n";
+    std::string text =
+        "int32_t wg_kernel(const wg_context* context, void* const* buffers, const int64_t* sizes, const wg_scalar* scalars) {\n";
     if (schedule_.split < 0) {
       text += "  const wg_arguments arguments = {buffers, sizes, scalars, 0};\n";
     } else {
       result_.sizes.push_back(schedule_.pieces * results());
       result_.sizes.push_back(partial_sections_ * schedule_.pieces * results() * piece_width() * 8);
       const std::string count = "sizes[" + std::to_string(result_.sizes.size() - 2) + "]";
-      text += "  char* partial = (char*)context->scratch(context, sizes[" + std::to_string(result_.sizes.size() - 1) + "]);\n"
-              "  if (!partial) return 2;\n"
-              "  const wg_arguments arguments = {buffers, sizes, scalars, partial};\n"
-              "  const int32_t status = context->parallel_for(context, wg_piece, &arguments, " + count + ", 1);\n"
-              "  if (status) return status;\n";
+      text += "  char* partial = (char*)context->scratch(context, sizes[" + std::to_string(result_.sizes.size() - 1) +
+          "]);\n"
+          "  if (!partial) return 2;\n"
+          "  const wg_arguments arguments = {buffers, sizes, scalars, partial};\n"
+          "  const int32_t status = context->parallel_for(context, wg_piece, &arguments, " +
+          count +
+          ", 1);\n"
+          "  if (status) return status;\n";
     }
     return text +
-           "  if (sizes[0] <= sizes[1]) return wg_loop(context, &arguments, 0, sizes[0]);\n"
-           "  return context->parallel_for(context, wg_loop, &arguments, sizes[0], sizes[1]);\n"
-           "}\n";
+        "  if (sizes[0] <= sizes[1]) return wg_loop(context, &arguments, 0, sizes[0]);\n"
+        "  return context->parallel_for(context, wg_loop, &arguments, sizes[0], sizes[1]);\n"
+        "}\n";
   }
 
   const Nest& nest_;
@@ -1169,8 +1234,8 @@ class Printer {
   std::map<int32_t, std::string> integer_names_;
   std::map<int32_t, size_t> numbers_;
   std::map<std::vector<int64_t>, int> pointers_;
-  std::map<int32_t, bool> cached_;   // nodes kept between loops -> already there
-  std::map<int32_t, size_t> kept_in_output_;   // those kept in the row of an output -> the store of that
+  std::map<int32_t, bool> cached_;            // nodes kept between loops -> already there
+  std::map<int32_t, size_t> kept_in_output_;  // those kept in the row of an output -> the store of that
 };
 
 }  // namespace

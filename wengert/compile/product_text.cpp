@@ -13,8 +13,6 @@ constexpr int64_t most_rows = 192, least_rows = 48;
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-
-
 }  // namespace
 
 ProductBlocks::ProductBlocks(int64_t r, int64_t c, int64_t d, Dtype dtype) : rows(r), columns(c), depth(d) {
@@ -46,8 +44,11 @@ std::string product_function(Dtype dtype) {
       "#else\n"
       "enum { wg_width = 16, wg_rows = 6 };\n"
       "#endif\n"
-      "enum { wg_lanes = wg_width / sizeof(" + type + "), wg_columns = 2 * wg_lanes };\n"
-      "typedef " + type + " wg_vector __attribute__((vector_size(wg_width), aligned(sizeof(" + type + ")), may_alias));\n";
+      "enum { wg_lanes = wg_width / sizeof(" +
+      type +
+      "), wg_columns = 2 * wg_lanes };\n"
+      "typedef " +
+      type + " wg_vector __attribute__((vector_size(wg_width), aligned(sizeof(" + type + ")), may_alias));\n";
   if (is_floating(dtype)) {
     // One rounding for a product and its addition, where the machine has that: clang wants a builtin, gcc a licence.
     text +=
@@ -64,8 +65,9 @@ std::string product_function(Dtype dtype) {
   } else {
     text += "#define WG_FUSED(a, b, c) ((a) * (b) + (c))\n#define WG_FUSING\n";
   }
-  text += "static __attribute__((noinline)) WG_FUSING void wg_block(int64_t nk, const " + type + "* restrict left, const " +
-          type + "* restrict right, " + type + "* restrict block) {\n"
+  text += "static __attribute__((noinline)) WG_FUSING void wg_block(int64_t nk, const " + type +
+      "* restrict left, const " + type + "* restrict right, " + type +
+      "* restrict block) {\n"
       "  wg_vector sum[wg_rows][2];\n"
       "  for (int r = 0; r < wg_rows; ++r) sum[r][0] = sum[r][1] = (wg_vector){0};\n"
       "  for (int64_t k = 0; k < nk; ++k) {\n"
@@ -88,30 +90,52 @@ std::string product_loop(const ProductNames& n, const ProductText& text) {
   const auto rest = [](const std::string& all, const std::string& from, const std::string& most) {
     return all + " - " + from + " < " + most + " ? " + all + " - " + from + " : " + most;
   };
-  return
-      "  " + n.type + "* right = (" + n.type + "*)context->scratch(context, " + n.block_depth + " * (" + n.block_columns +
-      " + wg_rows) * (int64_t)sizeof(" + n.type + "));\n"
+  return "  " + n.type + "* right = (" + n.type + "*)context->scratch(context, " + n.block_depth + " * (" +
+      n.block_columns + " + wg_rows) * (int64_t)sizeof(" + n.type +
+      "));\n"
       "  if (!right) return 2;\n"
-      "  " + n.type + "* left = right + " + n.block_depth + " * " + n.block_columns + ";\n"
-      "  " + n.type + " block[wg_rows * wg_columns] __attribute__((aligned(64)));\n"
+      "  " +
+      n.type + "* left = right + " + n.block_depth + " * " + n.block_columns +
+      ";\n"
+      "  " +
+      n.type +
+      " block[wg_rows * wg_columns] __attribute__((aligned(64)));\n"
       "  for (int64_t tile = begin; tile < end; ++tile) {\n"
-      "    const int64_t first_column = tile % " + n.column_blocks + " * " + n.block_columns + ", columns = " + rest(n.columns, "first_column", n.block_columns) + ";\n"
-      "    const int64_t first_row = tile / " + n.column_blocks + " % " + n.row_blocks + " * " + n.block_rows + ", rows = " + rest(n.rows, "first_row", n.block_rows) + ";\n" +
-      text.indices + text.pointers + text.row_values +
-      "    for (int64_t k0 = 0; k0 < " + n.depth + "; k0 += " + n.block_depth + ") {\n"
+      "    const int64_t first_column = tile % " +
+      n.column_blocks + " * " + n.block_columns + ", columns = " + rest(n.columns, "first_column", n.block_columns) +
+      ";\n"
+      "    const int64_t first_row = tile / " +
+      n.column_blocks + " % " + n.row_blocks + " * " + n.block_rows +
+      ", rows = " + rest(n.rows, "first_row", n.block_rows) + ";\n" + text.indices + text.pointers + text.row_values +
+      "    for (int64_t k0 = 0; k0 < " + n.depth + "; k0 += " + n.block_depth +
+      ") {\n"
       "      if (*context->interrupt) return 1;\n"
-      "      const int64_t nk = " + rest(n.depth, "k0", n.block_depth) + ";\n"
+      "      const int64_t nk = " +
+      rest(n.depth, "k0", n.block_depth) +
+      ";\n"
       "      for (int64_t column = 0; column < columns; column += wg_columns) {\n"
-      "        const int64_t wide = " + rest("columns", "column", "wg_columns") + ";\n"
-      "        {\n" + text.pack_columns + "        }\n"
+      "        const int64_t wide = " +
+      rest("columns", "column", "wg_columns") +
+      ";\n"
+      "        {\n" +
+      text.pack_columns +
+      "        }\n"
       "      }\n"
       "      for (int64_t row = 0; row < rows; row += wg_rows) {\n"
-      "        const int64_t high = " + rest("rows", "row", "wg_rows") + ";\n"
-      "        {\n" + text.pack_rows + "        }\n"
+      "        const int64_t high = " +
+      rest("rows", "row", "wg_rows") +
+      ";\n"
+      "        {\n" +
+      text.pack_rows +
+      "        }\n"
       "        for (int64_t column = 0; column < columns; column += wg_columns) {\n"
-      "          const int64_t wide = " + rest("columns", "column", "wg_columns") + ";\n"
+      "          const int64_t wide = " +
+      rest("columns", "column", "wg_columns") +
+      ";\n"
       "          wg_block(nk, left, right + column * nk, block);\n"
-      "          for (int64_t r = 0; r < high; ++r) {\n" + text.store + "          }\n"
+      "          for (int64_t r = 0; r < high; ++r) {\n" +
+      text.store +
+      "          }\n"
       "        }\n"
       "      }\n"
       "    }\n"

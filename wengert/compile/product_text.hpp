@@ -31,12 +31,13 @@ struct ProductNames {
 
 /// What differs from product to product.
 struct ProductText {
-  std::string indices;        // of the outer axes, from `tile`
-  std::string pointers;       // of all accesses
-  std::string row_values;     // that depend on outer axes alone
-  std::string pack_rows;      // `high` rows from first_row + row on, nk steps from k0 on, to left[k * wg_rows + ..]
-  std::string pack_columns;   // `wide` columns from first_column + column on, to right[column * nk + k * wg_columns + ..]
-  std::string store;          // row r of block[r * wg_columns + ..] to the result
+  std::string indices;     // of the outer axes, from `tile`
+  std::string pointers;    // of all accesses
+  std::string row_values;  // that depend on outer axes alone
+  std::string pack_rows;   // `high` rows from first_row + row on, nk steps from k0 on, to left[k * wg_rows + ..]
+  std::string
+      pack_columns;   // `wide` columns from first_column + column on, to right[column * nk + k * wg_columns + ..]
+  std::string store;  // row r of block[r * wg_columns + ..] to the result
 };
 
 /// The C type that products of a dtype are summed in; uint8 in a wider one, with the same result.

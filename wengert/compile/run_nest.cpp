@@ -27,7 +27,8 @@ class Runner {
  public:
   Runner(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments, bool writes)
       : nest_(nest), graph_(nest.graph), buffers_(buffers), arguments_(arguments), writes_(writes),
-        index_(static_cast<size_t>(graph_.axis_count())), changed_(index_.size()), known_(static_cast<size_t>(graph_.size())) {}
+        index_(static_cast<size_t>(graph_.axis_count())), changed_(index_.size()),
+        known_(static_cast<size_t>(graph_.size())) {}
 
   /// Stores over memory that others read wait for them: a kernel may write a result over its input.
   std::optional<IndexFailure> run() {
@@ -41,7 +42,8 @@ class Runner {
       if (failure_) return failure_;
     }
     size_t next = 0;
-    for (const Store* store : waiting) each(*store, [&] { put(address(*store), layout_of(*store).type->dtype, held_[next++]); });
+    for (const Store* store : waiting)
+      each(*store, [&] { put(address(*store), layout_of(*store).type->dtype, held_[next++]); });
     return failure_;
   }
 
@@ -201,7 +203,9 @@ class Runner {
     if (is_bool(to)) return {0, is_floating(from) ? v.real != 0 : v.integer != 0};
     if (is_floating(to)) {
       const Real x = is_floating(from) ? v.real : static_cast<Real>(v.integer);
-      return {to == Dtype::float32 ? static_cast<Real>(static_cast<float>(x)) : static_cast<Real>(static_cast<double>(x)), 0};
+      return {
+          to == Dtype::float32 ? static_cast<Real>(static_cast<float>(x)) : static_cast<Real>(static_cast<double>(x)),
+          0};
     }
     return wrap({0, is_floating(from) ? truncate_to_integer(static_cast<double>(v.real), to) : v.integer}, to);
   }
@@ -216,8 +220,9 @@ class Runner {
       if (is_floating(n.dtype)) return {function.evaluate(x), 0};
     }
     if (function.name == "random_bits") {
-      return {0, random_bits(static_cast<uint32_t>(in[0].integer), static_cast<uint32_t>(in[1].integer),
-                             static_cast<uint64_t>(in[2].integer))};
+      return {0,
+              random_bits(static_cast<uint32_t>(in[0].integer), static_cast<uint32_t>(in[1].integer),
+                          static_cast<uint64_t>(in[2].integer))};
     }
     const auto word = [&](int i) { return static_cast<uint32_t>(in[i].integer); };
     if (function.name == "uniform") {
@@ -226,7 +231,9 @@ class Runner {
     }
     if (function.name == "normal") {
       const Real low = function.arity == 1 ? 0.5L : (static_cast<Real>(word(1) >> 1) + 0.5L) * 0x1p-31L;
-      return {std::sqrt(2.0L) * inverse_erf((static_cast<Real>(static_cast<int32_t>(word(0) ^ 0x80000000u)) + low) * 0x1p-31L), 0};
+      return {std::sqrt(2.0L) *
+                  inverse_erf((static_cast<Real>(static_cast<int32_t>(word(0) ^ 0x80000000u)) + low) * 0x1p-31L),
+              0};
     }
     if (function.name == "permute") return {0, permuted_index(word(0), word(1), in[2].integer, in[3].integer)};
     if (function.name == "pow") return wrap({0, power(in[0].integer, in[1].integer)}, n.dtype);
@@ -257,7 +264,8 @@ class Runner {
     switch (n.op) {
       case Op::constant:
         return is_floating(n.dtype) ? Value{n.dtype == Dtype::float32 ? static_cast<Real>(static_cast<float>(n.number))
-                                                                      : static_cast<Real>(n.number), 0}
+                                                                      : static_cast<Real>(n.number),
+                                            0}
                                     : Value{0, n.integer};
       case Op::argument: return {0, arguments_[static_cast<size_t>(n.integer)]};
       case Op::axis: return {0, index_[static_cast<size_t>(n.integer)]};
@@ -268,7 +276,10 @@ class Runner {
       case Op::convert: return convert(child(0), graph_.node(graph_.child(n, 0)).dtype, n.dtype);
       case Op::select: return child(0).integer ? child(1) : child(2);
       case Op::logical_not: return {0, !child(0).integer};
-      case Op::neg: { const Value a = child(0); return wrap({-a.real, negate_wrapping(a.integer)}, n.dtype); }
+      case Op::neg: {
+        const Value a = child(0);
+        return wrap({-a.real, negate_wrapping(a.integer)}, n.dtype);
+      }
       case Op::abs: {
         const Value a = child(0);
         return wrap({std::fabs(a.real), a.integer < 0 ? negate_wrapping(a.integer) : a.integer}, n.dtype);
@@ -308,7 +319,7 @@ class Runner {
   std::span<void* const> buffers_;
   std::span<const int64_t> arguments_;
   bool writes_;
-  bool hold_ = false;          // whether values of this store wait in held_
+  bool hold_ = false;  // whether values of this store wait in held_
   std::vector<Value> held_;
   std::optional<IndexFailure> failure_;
   std::vector<int64_t> index_;
@@ -324,7 +335,8 @@ class Runner {
 
 }  // namespace
 
-std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers, std::span<const int64_t> arguments) {
+std::optional<IndexFailure> run_nest(const Nest& nest, std::span<void* const> buffers,
+                                     std::span<const int64_t> arguments) {
   return Runner(nest, buffers, arguments, true).run();
 }
 

@@ -15,9 +15,9 @@ constexpr uint64_t bit(int axis) { return uint64_t{1} << axis; }
 struct Survey {
   std::vector<bool> reachable;
   Accesses accesses;
-  std::vector<int32_t> reductions;     // node ids, inner ones first
-  std::vector<int> domain;             // outermost first, in the memory order of the widest store
-  std::vector<int64_t> extents;        // by axis, joined axes multiplied in
+  std::vector<int32_t> reductions;  // node ids, inner ones first
+  std::vector<int> domain;          // outermost first, in the memory order of the widest store
+  std::vector<int64_t> extents;     // by axis, joined axes multiplied in
 };
 
 Survey survey(const Nest& nest) {
@@ -31,9 +31,8 @@ Survey survey(const Nest& nest) {
   const auto width = [](const Store& store) {
     return std::count_if(store.axes.begin(), store.axes.end(), [](int a) { return a >= 0; });
   };
-  const Store& widest = *std::max_element(nest.stores.begin(), nest.stores.end(), [&](const Store& a, const Store& b) {
-    return width(a) < width(b);
-  });
+  const Store& widest = *std::max_element(nest.stores.begin(), nest.stores.end(),
+                                          [&](const Store& a, const Store& b) { return width(a) < width(b); });
   const Layout& layout = *nest.buffers[static_cast<size_t>(widest.buffer)].layout;
   for (size_t i = 0; i < widest.axes.size(); ++i) {
     const int axis = widest.axes[layout.order[i]];
@@ -59,7 +58,9 @@ bool can_join(const Nest& nest, const Survey& s, int a, int b) {
     if (((bound & bit(a)) != 0) != ((bound & bit(b)) != 0)) return false;
   }
   for (const Store& store : nest.stores) {
-    const auto has = [&](int axis) { return std::find(store.axes.begin(), store.axes.end(), axis) != store.axes.end(); };
+    const auto has = [&](int axis) {
+      return std::find(store.axes.begin(), store.axes.end(), axis) != store.axes.end();
+    };
     if (has(a) != has(b)) return false;
   }
   return true;
@@ -104,7 +105,8 @@ int count_unit_loads(const Nest& nest, const Survey& s, int32_t root, uint64_t a
     const Node& n = nest.graph.node(id);
     if (n.op == Op::load && s.accesses.loads[static_cast<size_t>(id)]) {
       for (int a = 0; a < nest.graph.axis_count(); ++a) {
-        if ((axes & bit(a)) && std::abs(s.accesses.loads[static_cast<size_t>(id)]->stride[static_cast<size_t>(a)]) == 1) ++count;
+        if ((axes & bit(a)) && std::abs(s.accesses.loads[static_cast<size_t>(id)]->stride[static_cast<size_t>(a)]) == 1)
+          ++count;
       }
       continue;
     }
@@ -156,7 +158,8 @@ int32_t find_misplaced_in_columns(const Nest& nest, const Survey& s, int inner) 
 
 /// A row is computed once for every index of the outer axes: a reduction that depends on fewer of them, or that
 /// runs over one of them, would be computed more than once. Those in `own` have no better place.
-int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule& schedule, std::span<const int32_t> own) {
+int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule& schedule,
+                               std::span<const int32_t> own) {
   constexpr int64_t long_row = 1 << 16;
   uint64_t outer = 0, wide_outer = 0;
   for (int a : schedule.outer) {
@@ -172,7 +175,8 @@ int32_t find_misplaced_in_rows(const Nest& nest, const Survey& s, const Schedule
       if (free & bit(dropped)) free |= bit(kept);
     }
     if (wide_outer & ~free) return id;
-    if (schedule.outer.empty() && schedule.inner >= 0 && s.extents[static_cast<size_t>(schedule.inner)] > long_row) return id;
+    if (schedule.outer.empty() && schedule.inner >= 0 && s.extents[static_cast<size_t>(schedule.inner)] > long_row)
+      return id;
   }
   return -1;
 }
@@ -196,7 +200,8 @@ void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
   for (int a = 0; a < nest.graph.axis_count(); ++a) {
     if (!((bound & ~dropped) & bit(a))) continue;
     elements *= s.extents[static_cast<size_t>(a)];
-    if (schedule.split < 0 || s.extents[static_cast<size_t>(a)] > s.extents[static_cast<size_t>(schedule.split)]) schedule.split = a;
+    if (schedule.split < 0 || s.extents[static_cast<size_t>(a)] > s.extents[static_cast<size_t>(schedule.split)])
+      schedule.split = a;
   }
   const int64_t length = schedule.split < 0 ? 0 : s.extents[static_cast<size_t>(schedule.split)];
   if (results > few_results || elements * columns < long_reduction || length < 2) {
@@ -238,7 +243,8 @@ bool find_product(const Nest& nest, const Survey& s, const std::vector<int>& sum
     std::swap(factors[0], factors[1]);
   }
   const int64_t rows = length_of(s, axes[0]), columns = length_of(s, axes[1]);
-  if (rows < least_rows || columns < least_columns || rows * columns * length_of(s, sum_axes) < least_product) return false;
+  if (rows < least_rows || columns < least_columns || rows * columns * length_of(s, sum_axes) < least_product)
+    return false;
   schedule.kind = Schedule::product;
   schedule.outer = outer;
   schedule.row_axes = axes[0];
@@ -355,7 +361,9 @@ Schedule schedule_update(const Nest& nest) {
   const Store& store = nest.stores[0];
   const std::vector<int> loops = update_loops(store);
   for (int axis : loops) {
-    const auto follows = [&](const Expr& at) { return nest.graph.node(at).free == bit(axis) && has_steps(nest.graph, at.id()); };
+    const auto follows = [&](const Expr& at) {
+      return nest.graph.node(at).free == bit(axis) && has_steps(nest.graph, at.id());
+    };
     if (std::none_of(store.target.begin(), store.target.end(), follows)) continue;
     if (schedule.inner < 0 || nest.graph.extent(axis) >= nest.graph.extent(schedule.inner)) schedule.inner = axis;
     if (axis == loops.front() && nest.graph.extent(axis) >= enough) return schedule;
@@ -365,7 +373,9 @@ Schedule schedule_update(const Nest& nest) {
     const int64_t inside = elements_inside(nest, loops, nest.graph.node(store.target[d]).free);
     if (inside <= most || nest.graph.node(store.target[d]).free == 0) continue;
     most = inside;
-    schedule.pieces = std::min({most_pieces, inside / enough, nest.buffers[static_cast<size_t>(store.buffer)].layout->type->shape[static_cast<int>(d)].value()});
+    schedule.pieces =
+        std::min({most_pieces, inside / enough,
+                  nest.buffers[static_cast<size_t>(store.buffer)].layout->type->shape[static_cast<int>(d)].value()});
     schedule.target = schedule.pieces > 1 ? static_cast<int>(d) : -1;
   }
   return schedule;

@@ -36,10 +36,14 @@ Array gather_rows(const Array& x, std::span<const int64_t> rows) {
 Dataset::Dataset(Array x, Array y, std::source_location where) : x_(std::move(x)), y_(std::move(y)) {
   const CallScope scope(where);
   if (x_.rank() == 0 || y_.rank() == 0 || x_.shape()[0].value() != y_.shape()[0].value()) {
-    fail(ErrorKind::shape, "dataset-length", "Dataset: x " + describe(x_) + ", y " + describe(y_) + ": wanted equal lengths of axis 0");
+    fail(ErrorKind::shape, "dataset-length",
+         "Dataset: x " + describe(x_) + ", y " + describe(y_) + ": wanted equal lengths of axis 0");
   }
   const auto whole = [](const Array& a) { return a.layout().contiguous && a.node()->tag == 0; };
-  if (!whole(x_) || !whole(y_)) fail(ErrorKind::value, "dataset-memory", "Dataset: x " + describe(x_) + ", y " + describe(y_) + ": wanted contiguous arrays with values; use wg::contiguous(x)");
+  if (!whole(x_) || !whole(y_))
+    fail(ErrorKind::value, "dataset-memory",
+         "Dataset: x " + describe(x_) + ", y " + describe(y_) +
+             ": wanted contiguous arrays with values; use wg::contiguous(x)");
 }
 
 Dataset Dataset::shuffle(const Array& key, std::source_location where) const {
@@ -57,8 +61,9 @@ Dataset Dataset::shuffle(int64_t seed) const { return shuffle(random::key(seed))
 Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) const {
   const CallScope scope(where);
   if (begin < 0 || end > size() || begin > end) {
-    fail(ErrorKind::index, "dataset-range", "Dataset: examples " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
-                                                std::to_string(size()) + ": wanted a range inside");
+    fail(ErrorKind::index, "dataset-range",
+         "Dataset: examples " + std::to_string(begin) + " to " + std::to_string(end) + " of " + std::to_string(size()) +
+             ": wanted a range inside");
   }
   std::vector<int64_t> rows(static_cast<size_t>(end - begin));
   for (int64_t i = begin; i < end; ++i) {
@@ -73,17 +78,16 @@ Batches Dataset::batches(int64_t size, bool drop_last, std::source_location wher
 }
 
 Batches::Batches(Dataset set, int64_t size, bool drop_last) : set_(std::move(set)), batch_(size) {
-  if (size < 1) fail(ErrorKind::value, "batch-size", "batches: got a size of " + std::to_string(size) + ": wanted at least 1");
+  if (size < 1)
+    fail(ErrorKind::value, "batch-size", "batches: got a size of " + std::to_string(size) + ": wanted at least 1");
   count_ = drop_last ? set_.size() / size : (set_.size() + size - 1) / size;
 }
 
-Batch Batches::operator[](int64_t i) const {
-  return set_.slice(i * batch_, std::min((i + 1) * batch_, set_.size()));
-}
+Batch Batches::operator[](int64_t i) const { return set_.slice(i * batch_, std::min((i + 1) * batch_, set_.size())); }
 
 const std::vector<std::string>& fashion_mnist_names() {
   static const std::vector<std::string> names = {"T-shirt", "trouser", "pullover", "dress", "coat",
-                                                 "sandal", "shirt", "sneaker", "bag", "ankle boot"};
+                                                 "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
   return names;
 }
 
@@ -92,14 +96,17 @@ FashionMnist fashion_mnist(const std::string& given, std::source_location where)
   const char* variable = std::getenv("WENGERT_DATA");
   const std::string folder = !given.empty() ? given : variable ? variable : "/usr/share/datasets/fashion-mnist";
   if (!std::filesystem::is_directory(folder)) {
-    fail(ErrorKind::io, "fashion-mnist-folder", "fashion_mnist: " + folder + ": no such folder: wanted the gzipped IDX files; "
-         "install Debian's package dataset-fashion-mnist, or name their folder in WENGERT_DATA");
+    fail(ErrorKind::io, "fashion-mnist-folder",
+         "fashion_mnist: " + folder +
+             ": no such folder: wanted the gzipped IDX files; "
+             "install Debian's package dataset-fashion-mnist, or name their folder in WENGERT_DATA");
   }
   const auto load = [&](const std::string& part) {
     const Array images = read_idx(folder + "/" + part + "-images-idx3-ubyte.gz");
     const Array labels = read_idx(folder + "/" + part + "-labels-idx1-ubyte.gz");
     if (images.rank() != 3 || labels.rank() != 1) {
-      fail(ErrorKind::io, "fashion-mnist-shape", "fashion_mnist: images " + describe(images) + ", labels " + describe(labels) + ": wanted rank 3 and 1");
+      fail(ErrorKind::io, "fashion-mnist-shape",
+           "fashion_mnist: images " + describe(images) + ", labels " + describe(labels) + ": wanted rank 3 and 1");
     }
     const Array x = reshape(images.astype(float32) * (1.0f / 255), {images.dim(0), 1, images.dim(1), images.dim(2)});
     return Dataset(x, labels.astype(int32));

@@ -34,7 +34,7 @@ class Dataset {
 
  private:
   Array x_, y_;
-  std::vector<int64_t> order_;   // empty: as stored
+  std::vector<int64_t> order_;  // empty: as stored
 };
 
 /// A range of batches; each is made when it is asked for.
@@ -48,7 +48,10 @@ class Batches {
    public:
     Iterator(const Batches* batches, int64_t at) : batches_(batches), at_(at) {}
     Batch operator*() const { return (*batches_)[at_]; }
-    Iterator& operator++() { ++at_; return *this; }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
     bool operator!=(const Iterator& o) const { return at_ != o.at_; }
 
    private:
@@ -65,12 +68,13 @@ class Batches {
 
 /// Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017): 60,000 and 10,000 images of clothes.
 struct FashionMnist {
-  Dataset train, test;   // x: float32 [n, 1, 28, 28] in [0, 1]; y: int32 [n], 0 to 9
+  Dataset train, test;  // x: float32 [n, 1, 28, 28] in [0, 1]; y: int32 [n], 0 to 9
 };
 /// The names of the ten classes.
 const std::vector<std::string>& fashion_mnist_names();
 /// Reads the four gzipped IDX files from `folder`; by default where Debian's package dataset-fashion-mnist puts them, or
 /// what the environment variable WENGERT_DATA names. Errors: io, naming the package.
-FashionMnist fashion_mnist(const std::string& folder = "", std::source_location where = std::source_location::current());
+FashionMnist fashion_mnist(const std::string& folder = "",
+                           std::source_location where = std::source_location::current());
 
 }  // namespace wengert::data

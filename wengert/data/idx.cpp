@@ -29,7 +29,9 @@ class Source {
       const int part = static_cast<int>(std::min<int64_t>(bytes, 1 << 30));
       const int got = gzread(file_.get(), to, static_cast<unsigned>(part));
       if (got < 0) fail("idx-corrupt", path_, "its compressed data is corrupt", "a whole gzip file; fetch it again");
-      if (got == 0) fail("idx-truncated", path_, "it ends " + std::to_string(bytes) + " bytes early", "as many elements as its header says");
+      if (got == 0)
+        fail("idx-truncated", path_, "it ends " + std::to_string(bytes) + " bytes early",
+             "as many elements as its header says");
       to += got;
       bytes -= got;
     }
@@ -51,7 +53,8 @@ Dtype dtype_of_code(const std::string& path, uint8_t code) {
     case 0x0D: return float32;
     case 0x0E: return float64;
     default:
-      fail("idx-type", path, "type code " + std::to_string(code), "8 (uint8), 12 (int32), 13 (float32) or 14 (float64)");
+      fail("idx-type", path, "type code " + std::to_string(code),
+           "8 (uint8), 12 (int32), 13 (float32) or 14 (float64)");
   }
 }
 
@@ -63,7 +66,8 @@ Array read_idx(const std::string& path, std::source_location where) {
   uint8_t head[4];
   source.read(head, 4);
   if (head[0] != 0 || head[1] != 0 || head[3] > max_rank) {
-    fail("idx-header", path, "its first bytes are no IDX header", "two zero bytes, a type code and a rank of at most 8");
+    fail("idx-header", path, "its first bytes are no IDX header",
+         "two zero bytes, a type code and a rank of at most 8");
   }
   const Dtype dtype = dtype_of_code(path, head[2]);
   Shape shape;
@@ -80,7 +84,8 @@ Array read_idx(const std::string& path, std::source_location where) {
     data.resize(static_cast<size_t>(std::min(bytes, done + part)));
     source.read(data.data() + done, std::min(part, bytes - done));
   }
-  if (!source.at_end()) fail("idx-long", path, "it goes on after its last element", "as many elements as its header says");
+  if (!source.at_end())
+    fail("idx-long", path, "it goes on after its last element", "as many elements as its header says");
   for (size_t i = 0; itemsize(dtype) > 1 && i < data.size(); i += static_cast<size_t>(itemsize(dtype))) {
     std::reverse(data.begin() + static_cast<int64_t>(i), data.begin() + static_cast<int64_t>(i) + itemsize(dtype));
   }

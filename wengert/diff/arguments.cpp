@@ -31,7 +31,8 @@ std::vector<Array> checked_derivatives(const char* role, const Label& label, std
   if (given.size() != like.leaves.size()) {
     throw Error(ErrorKind::value, std::string(role) + "-structure",
                 label.text() + ": a " + role + " of " + count_text(given.size()) + " for a value of " +
-                    count_text(like.leaves.size()) + ": wanted a tree of the structure of the value" + label.call_site());
+                    count_text(like.leaves.size()) + ": wanted a tree of the structure of the value" +
+                    label.call_site());
   }
   for (size_t i = 0; i < given.size(); ++i) {
     Array& x = given[i];
@@ -48,7 +49,8 @@ std::vector<Array> checked_derivatives(const char* role, const Label& label, std
     throw Error(shape ? ErrorKind::dtype : ErrorKind::shape, std::string(role) + (shape ? "-dtype" : "-shape"),
                 label.text() + ": " + role + path + " " + describe(x) + ": wanted " +
                     to_string(*Type::of(type.dtype, type.shape)) + ", as the value has" +
-                    (shape ? "; convert it with x.astype(wg::" + std::string(name(type.dtype)) + ")" : "") + label.call_site());
+                    (shape ? "; convert it with x.astype(wg::" + std::string(name(type.dtype)) + ")" : "") +
+                    label.call_site());
   }
   return given;
 }

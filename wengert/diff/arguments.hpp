@@ -33,7 +33,9 @@ struct ArgumentList<std::tuple<T...>> {
 };
 /// Primals or tangents as given: a std::tuple is a list of arguments, anything else is the one argument.
 template <class T>
-auto argument_list(const T& x) { return ArgumentList<T>::from(x); }
+auto argument_list(const T& x) {
+  return ArgumentList<T>::from(x);
+}
 
 /// The one tree of a tuple of one, or the tuple.
 template <class... T>
@@ -69,7 +71,7 @@ class Flags {
   static constexpr size_t few = 16;
   size_t size_ = 0;
   std::array<bool, few> first_{};
-  std::vector<unsigned char> rest_;   // all of them, once there are more than a few
+  std::vector<unsigned char> rest_;  // all of them, once there are more than a few
 };
 
 /// The leaves of some arguments. Active are those that are differentiated: inexact, defined, and in no buffer.
@@ -109,8 +111,9 @@ template <int... I, class F, class Trees, class Args>
 decltype(auto) invoke_with(const F& f, Trees&& trees, Args&& args) {
   return [&]<size_t... k>(std::index_sequence<k...>) -> decltype(auto) {
     using Pack = std::remove_reference_t<Args>;
-    static_assert(std::is_invocable_v<const F&, decltype(pick<static_cast<int>(k), I...>(trees, std::declval<Pack&>()))...>,
-                  "wengert: the function cannot be called with these arguments: count them, and compare their types");
+    static_assert(
+        std::is_invocable_v<const F&, decltype(pick<static_cast<int>(k), I...>(trees, std::declval<Pack&>()))...>,
+        "wengert: the function cannot be called with these arguments: count them, and compare their types");
     return f(pick<static_cast<int>(k), I...>(trees, args)...);
   }(std::make_index_sequence<std::tuple_size_v<std::remove_reference_t<Args>>>());
 }

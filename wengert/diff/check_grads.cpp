@@ -27,7 +27,7 @@ class Directions {
   }
 
  private:
-  double next() {   // SplitMix64 (G. Steele, D. Lea, C. Flood, 2014)
+  double next() {  // SplitMix64 (G. Steele, D. Lea, C. Flood, 2014)
     uint64_t z = state_ += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -56,8 +56,7 @@ struct Projection {
 
 class Checker {
  public:
-  Checker(const Flags& active, const std::vector<std::string>& paths, const CheckOptions& options,
-          const Label& label)
+  Checker(const Flags& active, const std::vector<std::string>& paths, const CheckOptions& options, const Label& label)
       : active_(active), paths_(paths), options_(options), label_(label), directions_(options.seed) {}
 
   /// `history`: "" or " of forward mode of reverse mode", the modes that made f.
@@ -110,14 +109,16 @@ class Checker {
                double rounding) {
     const double difference = std::abs(got.value - expected);
     const double allowed = options_.tolerance * std::max(std::abs(expected), got.scale) + rounding;
-    if (difference <= allowed) return;   // false for NaN
+    if (difference <= allowed) return;  // false for NaN
     throw Error(ErrorKind::value, "check-grads",
                 label_.text() + ": " + mode + ", order " + std::to_string(order) + ", operand " +
                     (paths_[leaf].empty() ? "" : paths_[leaf] + " ") + describe(x) + ": got " + number(got.value) +
-                    ": wanted " + number(expected) + " by finite differences, within " + number(allowed) + label_.call_site());
+                    ": wanted " + number(expected) + " by finite differences, within " + number(allowed) +
+                    label_.call_site());
   }
 
-  std::vector<Array> pull(const ArrayFunction& f, std::span<const Array> x, const std::vector<Array>& cotangents) const {
+  std::vector<Array> pull(const ArrayFunction& f, std::span<const Array> x,
+                          const std::vector<Array>& cotangents) const {
     Arguments arguments;
     arguments.leaves.assign(x.begin(), x.end());
     arguments.active = active_;

@@ -7,12 +7,12 @@ namespace wengert {
 
 /// What check_grads compares, and how closely.
 struct CheckOptions {
-  int order = 2;             // derivatives up to this order, in every mix of the modes
-  bool forward = true;       // forward mode
-  bool reverse = true;       // reverse mode
-  double eps = 1e-3;         // step of the differences
-  double tolerance = 1e-6;   // of the difference, relative to the size of what is compared
-  int64_t seed = 0;          // of the random directions
+  int order = 2;            // derivatives up to this order, in every mix of the modes
+  bool forward = true;      // forward mode
+  bool reverse = true;      // reverse mode
+  double eps = 1e-3;        // step of the differences
+  double tolerance = 1e-6;  // of the difference, relative to the size of what is compared
+  int64_t seed = 0;         // of the random directions
 };
 
 namespace diff {

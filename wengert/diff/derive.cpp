@@ -35,7 +35,8 @@ class TangentRecorder final : public Recorder {
     std::vector<const Type*> types;
     for (Node* x : in) types.push_back(x->layout->type);
     if (actives == 0) {
-      const Types results = infer_types(primitive, types, params, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
+      const Types results =
+          infer_types(primitive, types, params, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
       for (size_t i = 0; i < results.size(); ++i) out[i] = zero(results[i]);
       return;
     }
@@ -80,8 +81,10 @@ class TangentRecorder final : public Recorder {
 void want_derivative(const Primitive& primitive) {
   if (primitive.tangent || primitive.body || primitive.is(Trait::nondifferentiable)) return;
   throw Error(ErrorKind::value, "no-derivative",
-              std::string(primitive.name) + ": has no derivative rule: wanted a tangent formula in its room; "
-              "wg::stop_gradient(x) makes it a constant" + call_site());
+              std::string(primitive.name) +
+                  ": has no derivative rule: wanted a tangent formula in its room; "
+                  "wg::stop_gradient(x) makes it a constant" +
+                  call_site());
 }
 
 /// The tangents of the outputs, by the primitive's rule or through its body. Undefined: zero.
@@ -89,16 +92,15 @@ std::vector<Array> apply_tangent_rule(const Primitive& primitive, std::span<cons
                                       std::span<const Array> d, std::span<const Type* const> in_types,
                                       std::span<const Type* const> out_types, const Params& params,
                                       const Runtimes& runtimes, const std::function<bool(const Array&)>& is_zero) {
-  if (primitive.tangent) {
-    return primitive.tangent({primitive, in, out, in_types, out_types, params, runtimes}, d);
-  }
+  if (primitive.tangent) { return primitive.tangent({primitive, in, out, in_types, out_types, params, runtimes}, d); }
   if (primitive.is(Trait::nondifferentiable)) return std::vector<Array>(out.size());
   want_derivative(primitive);
   std::vector<Array> tangents(d.begin(), d.end());
   for (Array& t : tangents) {
     if (t.defined() && is_zero(t)) t = Array();
   }
-  return jvp_through([&](std::span<const Array> x) { return primitive.body(x, params, runtimes); }, in, tangents).second;
+  return jvp_through([&](std::span<const Array> x) { return primitive.body(x, params, runtimes); }, in, tangents)
+      .second;
 }
 
 /// The call of `program` with its unused inputs left out; `sources` names all inputs and is cut down alike.
@@ -125,13 +127,14 @@ void note_passed(BackwardPlan& plan) {
 
 Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
                        uint64_t active)
-    : primitive_(primitive), types_(std::move(types)), params_(std::move(params)), runtime_count_(runtime_count), active_(active) {
+    : primitive_(primitive), types_(std::move(types)), params_(std::move(params)), runtime_count_(runtime_count),
+      active_(active) {
   want_derivative(primitive_);
   const CallScope scope;
   const Runtimes runtimes = symbolic_runtimes(runtime_count_);
   output_types_ = infer_types(primitive_, types_, params_, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
   output_count_ = static_cast<int>(output_types_.size());
-  const CurrentInterpreter eager(nullptr);   // rules are recorded, whatever is current
+  const CurrentInterpreter eager(nullptr);  // rules are recorded, whatever is current
   derive_tangent();
   choose_residuals();
   build_forward();
@@ -142,8 +145,14 @@ void Derivation::derive_tangent() {
   const CurrentInterpreter scope(&recorder);
   const Runtimes runtimes = symbolic_runtimes(runtime_count_);
   std::vector<Array> in, out, d(types_.size());
-  for (const Type* t : types_) { in.push_back(recorder.add_input(t)); recorder.note_inactive(in.back()); }
-  for (const Type* t : output_types_) { out.push_back(recorder.add_input(t)); recorder.note_inactive(out.back()); }
+  for (const Type* t : types_) {
+    in.push_back(recorder.add_input(t));
+    recorder.note_inactive(in.back());
+  }
+  for (const Type* t : output_types_) {
+    out.push_back(recorder.add_input(t));
+    recorder.note_inactive(out.back());
+  }
   std::vector<Source> sources;
   for (size_t i = 0; i < in.size(); ++i) sources.push_back({Source::input, static_cast<int>(i)});
   for (size_t i = 0; i < out.size(); ++i) sources.push_back({Source::output, static_cast<int>(i)});
@@ -185,7 +194,8 @@ void Derivation::choose_residuals() {
     bool wanted = is_linear;
     for (uint32_t r = 0; r < e.result_count; ++r) wanted |= needed[e.results + r];
     if (!wanted) continue;
-    const bool recompute = e.primitive->is(Trait::elementwise) || e.primitive->is(Trait::view) || e.primitive->is(Trait::cheap);
+    const bool recompute =
+        e.primitive->is(Trait::elementwise) || e.primitive->is(Trait::view) || e.primitive->is(Trait::cheap);
     if (!is_linear && !recompute) {
       for (uint32_t r = 0; r < e.result_count; ++r) {
         if (needed[e.results + r]) extras_.push_back(e.results + r);
@@ -278,7 +288,8 @@ BackwardPlan Derivation::derive_backward(uint64_t live, uint64_t accumulate) con
   };
   for (size_t i = 0; i < types_.size(); ++i) in.push_back(add_input(types_[i], Source::input, i));
   for (size_t i = 0; i < output_types_.size(); ++i) out.push_back(add_input(output_types_[i], Source::output, i));
-  for (size_t i = 0; i < extras_.size(); ++i) extras.push_back(add_input(tangent_program_->type(extras_[i]), Source::extra, i));
+  for (size_t i = 0; i < extras_.size(); ++i)
+    extras.push_back(add_input(tangent_program_->type(extras_[i]), Source::extra, i));
   for (size_t i = 0; i < output_types_.size(); ++i) {
     if (live & bit(i)) cotangents[i] = add_input(output_types_[i], Source::cotangent, i);
   }
@@ -361,7 +372,7 @@ struct ThreadCache {
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active) {
   static auto* table = new Table;
-  if (in.size() > 64) {   // masks have 64 bits
+  if (in.size() > 64) {  // masks have 64 bits
     throw Error(ErrorKind::value, "derivative-operands",
                 std::string(primitive.name) + ": " + std::to_string(in.size()) +
                     " operands under differentiation: wanted at most 64; split the call" + call_site());

@@ -16,12 +16,12 @@ namespace wengert::diff {
 /// Which array of an equation an input of a derived program is.
 struct Source {
   enum Kind : uint8_t {
-    input,         // operand `index`
-    output,        // output `index`
-    extra,         // extra output `index` of the augmented forward program
-    tangent,       // tangent of operand `index`
-    cotangent,     // cotangent of output `index`
-    accumulator,   // what the cotangent of operand `index` is added to
+    input,        // operand `index`
+    output,       // output `index`
+    extra,        // extra output `index` of the augmented forward program
+    tangent,      // tangent of operand `index`
+    cotangent,    // cotangent of output `index`
+    accumulator,  // what the cotangent of operand `index` is added to
   };
   Kind kind;
   int index;
@@ -30,17 +30,17 @@ struct Source {
 /// Tangents of the outputs from operands, outputs and tangents of the active operands. Inputs that the formula does
 /// not use are left out.
 struct TangentPlan {
-  Params call;                      // of the call primitive
-  std::vector<Source> sources;      // of the call's operands
-  std::vector<int> results;         // output of the equation that result i is the tangent of
+  Params call;                  // of the call primitive
+  std::vector<Source> sources;  // of the call's operands
+  std::vector<int> results;     // output of the equation that result i is the tangent of
 };
 
 /// Cotangents of the active operands from residuals and the cotangents of the outputs.
 struct BackwardPlan {
   Params call;
-  std::vector<Source> sources;      // residuals by their number: kind extra, index into Derivation::residuals()
-  std::vector<int> results;         // operand of the equation that result i is the cotangent of
-  bool passes_on = false;           // nothing to compute: result i is the cotangent in sources[passed[i]]
+  std::vector<Source> sources;  // residuals by their number: kind extra, index into Derivation::residuals()
+  std::vector<int> results;     // operand of the equation that result i is the cotangent of
+  bool passes_on = false;       // nothing to compute: result i is the cotangent in sources[passed[i]]
   std::vector<uint32_t> passed;
 };
 
@@ -71,7 +71,8 @@ class Derivation {
   void build_forward();
   const BackwardPlan& backward_in_table(uint64_t live, uint64_t accumulate) const;
   BackwardPlan derive_backward(uint64_t live, uint64_t accumulate) const;
-  std::vector<Array> replay_known(std::span<const Array> in, std::span<const Array> out, std::span<const Array> extras) const;
+  std::vector<Array> replay_known(std::span<const Array> in, std::span<const Array> out,
+                                  std::span<const Array> extras) const;
 
   const Primitive& primitive_;
   std::vector<const Type*> types_;
@@ -81,10 +82,10 @@ class Derivation {
   uint64_t active_;
   int output_count_ = 0, extra_count_ = 0;
 
-  ProgramPtr tangent_program_;           // inputs: operands, outputs, tangents of active operands; flat
-  std::vector<bool> linear_;             // by variable: depends on a tangent
-  std::vector<int> tangent_outputs_;     // output of the equation that output i is the tangent of
-  std::vector<uint32_t> extras_;         // variables of the tangent program that the forward pass computes
+  ProgramPtr tangent_program_;        // inputs: operands, outputs, tangents of active operands; flat
+  std::vector<bool> linear_;          // by variable: depends on a tangent
+  std::vector<int> tangent_outputs_;  // output of the equation that output i is the tangent of
+  std::vector<uint32_t> extras_;      // variables of the tangent program that the forward pass computes
   TangentPlan tangent_;
   Params forward_;
   std::vector<Source> residuals_;

@@ -26,7 +26,7 @@ class JvpInterpreter final : public Interpreter {
     for (size_t i = 0; i < in.size(); ++i) {
       const bool own = in[i]->tag == tag();
       primals.push_back(own ? in[i]->owner : in[i]);
-      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);   // derivation() refuses more than 64
+      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);  // derivation() refuses more than 64
     }
     const CurrentInterpreter scope(parent());
     bind_into(primitive, primals, params, runtimes, out);
@@ -37,7 +37,9 @@ class JvpInterpreter final : public Interpreter {
     std::vector<Array> operands;
     for (const Source& s : plan.sources) {
       const auto i = static_cast<size_t>(s.index);
-      operands.push_back(s.kind == Source::input ? share(primals[i]) : s.kind == Source::output ? out[i] : share(in[i]->tangent));
+      operands.push_back(s.kind == Source::input        ? share(primals[i])
+                             : s.kind == Source::output ? out[i]
+                                                        : share(in[i]->tangent));
     }
     const std::vector<Array> tangents = call(plan.call, operands, runtimes);
     for (size_t r = 0; r < tangents.size(); ++r) {

@@ -10,19 +10,21 @@ void check_arguments(const Arguments& arguments, const Label& label) {
   std::string got;
   for (const Array& x : arguments.leaves) got += (got.empty() ? "" : ", ") + describe(x);
   throw Error(ErrorKind::dtype, "grad-argument",
-          label.text() + ": argument " + (got.empty() ? "without arrays" : got) +
-              ": wanted a floating-point array; convert integers with x.astype(wg::float32)" + label.call_site());
+              label.text() + ": argument " + (got.empty() ? "without arrays" : got) +
+                  ": wanted a floating-point array; convert integers with x.astype(wg::float32)" + label.call_site());
 }
 
 void check_loss(const Array& loss, const Label& label) {
   if (!loss.defined() || loss.rank() != 0) {
     throw Error(ErrorKind::shape, "grad-output-shape",
-            label.text() + ": the function returned " + describe(loss) +
-                ": wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp or wg::jacrev" + label.call_site());
+                label.text() + ": the function returned " + describe(loss) +
+                    ": wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp or wg::jacrev" +
+                    label.call_site());
   }
   if (!is_inexact(loss.dtype())) {
     throw Error(ErrorKind::dtype, "grad-output-dtype",
-            label.text() + ": the function returned " + describe(loss) + ": wanted a floating-point scalar" + label.call_site());
+                label.text() + ": the function returned " + describe(loss) + ": wanted a floating-point scalar" +
+                    label.call_site());
   }
 }
 

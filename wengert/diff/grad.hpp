@@ -7,8 +7,8 @@ namespace wengert {
 namespace diff {
 
 struct Gradients {
-  std::vector<Array> values;      // what the function returned: the loss first
-  std::vector<Array> gradients;   // by leaf of the arguments
+  std::vector<Array> values;     // what the function returned: the loss first
+  std::vector<Array> gradients;  // by leaf of the arguments
 };
 
 /// Runs f and the way back. Errors: dtype "grad-argument" (no leaf to differentiate), shape "grad-output-shape" and
@@ -34,7 +34,8 @@ class GradientFunction {
     static_assert(((I >= 0 && I < static_cast<int>(sizeof...(Args))) && ...),
                   "wengert: grad<I...>: the call has no argument with this number");
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
-    std::tuple<TreeOf<std::tuple_element_t<I, decltype(given)>>...> trees(to_tree(std::as_const(std::get<I>(given)))...);
+    std::tuple<TreeOf<std::tuple_element_t<I, decltype(given)>>...> trees(
+        to_tree(std::as_const(std::get<I>(given)))...);
     using Result = OutputOf<decltype(invoke_with<I...>(f_, trees, given))>;
     static_assert(std::same_as<Result, Array> || is_loss_and_aux<Result>,
                   "wengert: grad takes a function that returns a scalar Array, or a pair or tuple of a scalar Array "
@@ -53,6 +54,7 @@ class GradientFunction {
     tree::detail::replace(trees, std::move(found.gradients));
     return std::pair{std::move(*result), std::move(trees)};
   }
+
  private:
   F f_;
   Name name_;

@@ -26,12 +26,14 @@ class JacobianFunction {
     static_assert(argument >= 0 && argument < static_cast<int>(sizeof...(Args)),
                   "wengert: jacfwd<I>, jacrev<I>, hessian<I>: the call has no argument with this number");
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
-    std::tuple<TreeOf<std::tuple_element_t<argument, decltype(given)>>> trees(to_tree(std::as_const(std::get<argument>(given))));
+    std::tuple<TreeOf<std::tuple_element_t<argument, decltype(given)>>> trees(
+        to_tree(std::as_const(std::get<argument>(given))));
     using Result = OutputOf<decltype(invoke_with<argument>(f_, trees, given))>;
     using Tree = std::tuple_element_t<0, decltype(trees)>;
-    static_assert(std::same_as<Result, Array> || std::same_as<Tree, Array>,
-                  "wengert: a jacobian needs a function from one Array to a tree or from a tree to one Array; for second "
-                  "derivatives with respect to a tree use wg::hvp");
+    static_assert(
+        std::same_as<Result, Array> || std::same_as<Tree, Array>,
+        "wengert: a jacobian needs a function from one Array to a tree or from a tree to one Array; for second "
+        "derivatives with respect to a tree use wg::hvp");
     std::optional<Result> result;
     const Arguments arguments(trees);
     const Linearization run = linearize_arrays(

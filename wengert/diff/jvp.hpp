@@ -64,7 +64,8 @@ auto vjp(const F& f, const Args&... args) {
   Label label = Name().label<F>("vjp");
   diff::VjpResult run = diff::run_with_tape(diff::leaf_function(f, trees, result), arguments, label);
   tree::detail::replace(*result, run.outputs);
-  diff::TreePullback pullback(*result, std::move(trees), std::move(arguments), std::move(run.pullback), std::move(label));
+  diff::TreePullback pullback(*result, std::move(trees), std::move(arguments), std::move(run.pullback),
+                              std::move(label));
   return diff::Vjp<std::decay_t<decltype(*result)>, decltype(trees)>{std::move(*result), std::move(pullback)};
 }
 
@@ -76,12 +77,14 @@ template <class F, class Primals, class Tangents>
 auto jvp(const F& f, const Primals& primals, const Tangents& tangents, Name name = std::source_location::current()) {
   const auto trees = diff::argument_list(primals);
   const auto directions = diff::argument_list(tangents);
-  static_assert(std::same_as<decltype(trees), decltype(directions)>, "wengert: jvp takes tangents of the primals' types");
+  static_assert(std::same_as<decltype(trees), decltype(directions)>,
+                "wengert: jvp takes tangents of the primals' types");
   std::optional<diff::ResultOf<F, std::decay_t<decltype(trees)>>> result;
   const Label label = name.label<F>("jvp");
   const diff::Arguments arguments(trees);
   const auto checked = diff::checked_derivatives("tangent", label, directions, trees, arguments);
-  const diff::Derivative d = diff::push_forward(diff::leaf_function(f, trees, result), arguments.leaves, checked, label);
+  const diff::Derivative d =
+      diff::push_forward(diff::leaf_function(f, trees, result), arguments.leaves, checked, label);
   std::pair output(*result, *std::move(result));
   tree::detail::replace(output.first, d.values);
   tree::detail::replace(output.second, d.tangents);

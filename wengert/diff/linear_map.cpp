@@ -40,8 +40,9 @@ LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const 
     used.push_back(arguments[static_cast<size_t>(i)]);
     if (used.back() >= 0) continue;
     throw Error(ErrorKind::value, "not-linear",
-                label.text() + ": the derivative of the function depends on its argument: wanted a linear function; "
-                "use wg::linearize for its derivative at a point");
+                label.text() +
+                    ": the derivative of the function depends on its argument: wanted a linear function; "
+                    "use wg::linearize for its derivative at a point");
   }
   return {program, std::move(used), std::move(inputs), std::move(outputs), std::move(places)};
 }

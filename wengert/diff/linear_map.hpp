@@ -27,9 +27,9 @@ class LinearMap {
    private:
     friend class LinearMap;
     const LinearMap* map_;
-    ProgramPtr program_;          // without composites
-    std::vector<bool> linear_;    // by variable
-    std::vector<Array> known_;    // values of the variables that are not
+    ProgramPtr program_;        // without composites
+    std::vector<bool> linear_;  // by variable
+    std::vector<Array> known_;  // values of the variables that are not
   };
   Transpose transpose() const;
 

@@ -13,8 +13,8 @@ template <class Result, class Trees>
 class LinearFunction {
  public:
   LinearFunction(Result result, Trees trees, LinearMap map, Label label)
-      : result_(std::move(result)), trees_(std::move(trees)), arguments_(trees_), outputs_(result_), map_(std::move(map)),
-        label_(std::move(label)) {}
+      : result_(std::move(result)), trees_(std::move(trees)), arguments_(trees_), outputs_(result_),
+        map_(std::move(map)), label_(std::move(label)) {}
 
   /// One tangent for each argument. Undefined leaves are zero. Errors: "tangent-structure", "-shape", "-dtype".
   template <class... Tangents>
@@ -29,7 +29,8 @@ class LinearFunction {
   auto transpose(const Result& cotangent, std::source_location where = std::source_location::current()) const {
     const CallScope scope(where);
     Trees result = trees_;
-    tree::detail::replace(result, map_.transpose()(checked_derivatives("cotangent", label_.at(where), cotangent, result_, outputs_)));
+    tree::detail::replace(
+        result, map_.transpose()(checked_derivatives("cotangent", label_.at(where), cotangent, result_, outputs_)));
     return unwrap(std::move(result));
   }
   /// The Wengert list behind it.

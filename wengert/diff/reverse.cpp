@@ -13,10 +13,10 @@ namespace {
 struct Entry {
   const Derivation* rule;
   uint32_t first_residual;
-  uint32_t first_slot;      // operand slots, then output slots
+  uint32_t first_slot;  // operand slots, then output slots
   uint16_t operand_count;
   uint16_t output_count;
-  int32_t runtimes;         // index, or -1
+  int32_t runtimes;  // index, or -1
 };
 
 /// The lists that a tape is made of. They outlive it: most functions are differentiated again and again.
@@ -93,7 +93,7 @@ class Tape final : public Interpreter {
     for (size_t i = 0; i < in.size(); ++i) {
       const bool own = in[i]->tag == tag();
       first[i] = own ? in[i]->owner : in[i];
-      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);   // derivation() refuses more than 64
+      if (own) active |= uint64_t{1} << std::min<size_t>(i, 63);  // derivation() refuses more than 64
     }
     const CurrentInterpreter scope(parent());
     const Inputs primal_inputs(first, in.size());
@@ -155,16 +155,19 @@ class Tape final : public Interpreter {
   }
 
   /// Notes the equation. `results` are its outputs and, after them, the extra ones.
-  void keep(const Derivation& rule, Inputs in, Inputs primals, std::span<const Array> results, const Runtimes& runtimes) {
+  void keep(const Derivation& rule, Inputs in, Inputs primals, std::span<const Array> results,
+            const Runtimes& runtimes) {
     const auto outputs = static_cast<size_t>(rule.output_count());
     const size_t first_slot = memory_.slots.size();
-    memory_.entries.push_back({&rule, static_cast<uint32_t>(memory_.residuals.size()), static_cast<uint32_t>(first_slot),
-                               static_cast<uint16_t>(in.size()), static_cast<uint16_t>(outputs),
+    memory_.entries.push_back({&rule, static_cast<uint32_t>(memory_.residuals.size()),
+                               static_cast<uint32_t>(first_slot), static_cast<uint16_t>(in.size()),
+                               static_cast<uint16_t>(outputs),
                                runtimes.empty() ? -1 : static_cast<int32_t>(memory_.runtimes.size())});
     for (const Source& s : rule.residuals()) {
       const auto i = static_cast<size_t>(s.index);
-      memory_.residuals.push_back(s.kind == Source::input ? share(primals[i])
-                                  : s.kind == Source::output ? results[i] : results[i + outputs]);
+      memory_.residuals.push_back(s.kind == Source::input        ? share(primals[i])
+                                      : s.kind == Source::output ? results[i]
+                                                                 : results[i + outputs]);
     }
     for (Node* x : in) memory_.slots.push_back(x->tag == tag() ? x->slot : -1);
     for (size_t i = 0; i < outputs; ++i) memory_.slots.push_back(-1);
@@ -214,7 +217,8 @@ class Tape final : public Interpreter {
   }
 
   /// The way back of sums and their like: cotangents go on as they are.
-  void pass_on(const BackwardPlan& plan, std::vector<Array>& cotangents, const int64_t* operands, const int64_t* outputs) {
+  void pass_on(const BackwardPlan& plan, std::vector<Array>& cotangents, const int64_t* operands,
+               const int64_t* outputs) {
     for (size_t r = 0; r < plan.results.size(); ++r) {
       const Array& ct = cotangents[static_cast<size_t>(outputs[plan.sources[plan.passed[r]].index])];
       Array& sum = cotangents[static_cast<size_t>(operands[plan.results[r]])];
@@ -223,8 +227,8 @@ class Tape final : public Interpreter {
   }
 
   /// The operands of a backward plan. An accumulator that nobody else holds is given away to be written over.
-  uint64_t gather(const Entry& entry, const BackwardPlan& plan, std::vector<Array>& cotangents,
-                  const int64_t* operands, const int64_t* outputs) {
+  uint64_t gather(const Entry& entry, const BackwardPlan& plan, std::vector<Array>& cotangents, const int64_t* operands,
+                  const int64_t* outputs) {
     uint64_t accumulators = 0;
     std::vector<Array>& in = memory_.in;
     for (const Source& s : plan.sources) {
@@ -260,8 +264,9 @@ Pullback& Pullback::operator=(Pullback&&) noexcept = default;
 
 std::vector<Array> Pullback::operator()(std::span<const Array> cotangents) {
   if (!tape_) {
-    throw Error(ErrorKind::state, "pullback-consumed",
-                "vjp: the pullback was used before: wanted one use; call vjp again, or linearize for several" + call_site());
+    throw Error(
+        ErrorKind::state, "pullback-consumed",
+        "vjp: the pullback was used before: wanted one use; call vjp again, or linearize for several" + call_site());
   }
   const std::unique_ptr<Tape> tape = std::move(tape_);
   return tape->run_backward(cotangents);

@@ -42,8 +42,9 @@ void transpose_equations(const Program& program, const std::vector<bool>& linear
     const Equation& e = equations[i];
     if (!linear[e.results]) continue;
     if (!e.primitive->transpose) {
-      throw Error(ErrorKind::value, "no-transpose",
-                  std::string(e.primitive->name) + ": is not linear in its operands: wanted a linear function" + call_site());
+      throw Error(
+          ErrorKind::value, "no-transpose",
+          std::string(e.primitive->name) + ": is not linear in its operands: wanted a linear function" + call_site());
     }
     transpose_equation(program, e, linear, known, cotangents);
   }

@@ -37,7 +37,8 @@ std::string below(std::string_view part, const std::string& path) {
   return std::string(part) + (path.front() == '[' ? "" : ".") + path;
 }
 bool is_below(std::string_view part, std::string_view path) {
-  return path.starts_with(part) && (part.empty() || path.size() == part.size() || path[part.size()] == '.' || path[part.size()] == '[');
+  return path.starts_with(part) &&
+      (part.empty() || path.size() == part.size() || path[part.size()] == '.' || path[part.size()] == '[');
 }
 
 /// An open checkpoint.
@@ -60,21 +61,25 @@ class Reader {
     }
     const Array x = read_array(*zip_.open(*found->second));
     arrays_.erase(found);
-    if (like.defined() && !(x.shape() == like.shape())) fail(ErrorKind::shape, "checkpoint-shape", path + ": is " + describe(x), describe(like));
-    if (like.defined() && x.dtype() != like.dtype()) fail(ErrorKind::dtype, "checkpoint-dtype", path + ": is " + describe(x), describe(like));
+    if (like.defined() && !(x.shape() == like.shape()))
+      fail(ErrorKind::shape, "checkpoint-shape", path + ": is " + describe(x), describe(like));
+    if (like.defined() && x.dtype() != like.dtype())
+      fail(ErrorKind::dtype, "checkpoint-dtype", path + ": is " + describe(x), describe(like));
     return placed(path, x, like.defined() && like.type().weak);
   }
   void want_nothing_left(std::string_view part) const {
     for (const auto& [path, entry] : arrays_) {
       if (!is_below(part, path)) continue;
-      fail(ErrorKind::value, "checkpoint-extra", path + ": is in it", "only arrays that the tree has; give the tree that was saved, or name a part of it");
+      fail(ErrorKind::value, "checkpoint-extra", path + ": is in it",
+           "only arrays that the tree has; give the tree that was saved, or name a part of it");
     }
   }
   void want_value(const std::string& path, const std::string& text) const {
     const auto& values = description_.at("values");
     const auto saved = values.find(path);
     if (saved == values.end() || *saved == text) return;
-    fail(ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text, "the value that was saved");
+    fail(ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text,
+         "the value that was saved");
   }
 
  private:
@@ -82,7 +87,8 @@ class Reader {
     throw Error(kind, id, std::string(operation) + ": " + path_ + ": " + got + ": wanted " + wanted + called_at({}));
   }
   [[noreturn]] void not_a_checkpoint() const {
-    fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version), "a file of save_checkpoint; read_npz reads others");
+    fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version),
+         "a file of save_checkpoint; read_npz reads others");
   }
 
   json read_description(const ZipEntry& entry) const {
@@ -90,9 +96,10 @@ class Reader {
     std::string text(static_cast<size_t>(entry.size), '\0');
     zip_.open(entry)->read(text.data(), entry.size);
     const json d = json::parse(text, nullptr, false);
-    const bool right = d.is_object() && d.value("format", json()) == format_name && d.value("version", json()) == format_version &&
-                       d.value("values", json()).is_object() && d.value("order", json()).is_object() &&
-                       std::all_of(d["values"].begin(), d["values"].end(), [](const json& v) { return v.is_string(); });
+    const bool right = d.is_object() && d.value("format", json()) == format_name &&
+        d.value("version", json()) == format_version && d.value("values", json()).is_object() &&
+        d.value("order", json()).is_object() &&
+        std::all_of(d["values"].begin(), d["values"].end(), [](const json& v) { return v.is_string(); });
     if (!right) not_a_checkpoint();
     return d;
   }
@@ -105,7 +112,7 @@ class Reader {
     std::iota(order.begin(), order.end(), uint8_t{0});
     if (found != description_.at("order").end()) order = checked_order(*found, x.rank());
 
-    Shape shape;   // of x with its axes in that order
+    Shape shape;  // of x with its axes in that order
     Strides strides{};
     for (int i = 0; i < x.rank(); ++i) {
       shape.push_back(x.shape()[order[static_cast<size_t>(i)]]);
@@ -130,7 +137,7 @@ class Reader {
 
   std::string path_;
   ZipReader zip_;
-  std::map<std::string, const ZipEntry*> arrays_;   // not yet taken
+  std::map<std::string, const ZipEntry*> arrays_;  // not yet taken
   json description_;
 };
 
@@ -152,13 +159,14 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
       order[paths[i]] = std::vector<int>(layout.order.begin(), layout.order.begin() + leaves[i].rank());
     }
   }
-  const json description = {{"format", format_name}, {"version", format_version}, {"values", values.texts}, {"order", order}};
+  const json description = {
+      {"format", format_name}, {"version", format_version}, {"values", values.texts}, {"order", order}};
   zip.add(description_name, {description.dump(1, ' ', false, json::error_handler_t::replace)});
   zip.commit();
 }
 
-std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part,
-                                   std::source_location where) {
+std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk,
+                                   std::string_view part, std::source_location where) {
   const CallScope scope(where);
   const std::vector<std::string> paths = tree::detail::paths_of(like, walk);
   std::vector<Array> leaves = tree::detail::leaves_of(like, walk);

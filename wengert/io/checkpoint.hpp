@@ -14,14 +14,15 @@ namespace wengert::io {
 
 namespace detail {
 void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk, std::source_location where);
-std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk, std::string_view part,
-                                   std::source_location where);
+std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk,
+                                   std::string_view part, std::source_location where);
 }  // namespace detail
 
 /// Saves all defined arrays of a tree. The file is replaced as a whole or not at all, whatever happens: a killed process,
 /// a full disk. Errors: io (folder, full disk); trace (no values while a program is recorded).
 template <class T>
-void save_checkpoint(const std::string& path, const T& tree, std::source_location where = std::source_location::current()) {
+void save_checkpoint(const std::string& path, const T& tree,
+                     std::source_location where = std::source_location::current()) {
   detail::save_checkpoint(path, &tree, &tree::detail::walk<T>, where);
 }
 

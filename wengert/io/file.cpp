@@ -18,9 +18,10 @@ namespace wengert::io {
 namespace {
 
 constexpr int64_t buffer_bytes = 64 << 10;
-constexpr int64_t most_at_once = 1 << 30;   // of one read or write; the system's limit is just below 2 GiB
+constexpr int64_t most_at_once = 1 << 30;  // of one read or write; the system's limit is just below 2 GiB
 
-std::string message(const std::string& operation, const std::string& path, const std::string& got, const std::string& wanted) {
+std::string message(const std::string& operation, const std::string& path, const std::string& got,
+                    const std::string& wanted) {
   return operation + ": " + path + ": " + got + ": wanted " + wanted + called_at({});
 }
 
@@ -39,8 +40,9 @@ std::string resolved(const std::string& path) {
 
 }  // namespace
 
-InputFile::InputFile(std::string operation, std::string path) : operation_(std::move(operation)), path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);   // a pipe without writer does not hang
+InputFile::InputFile(std::string operation, std::string path)
+    : operation_(std::move(operation)), path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe without writer does not hang
   if (descriptor_ < 0) fail("file-open", std::strerror(errno), "a readable file");
   struct stat status;
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -62,7 +64,8 @@ void InputFile::read(int64_t at, void* out, int64_t bytes) const {
     const ssize_t got = ::pread(descriptor_, to, static_cast<size_t>(std::min(bytes, most_at_once)), at);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail("file-read", std::strerror(errno), "a readable file");
-    if (got == 0) fail("file-truncated", "it ends " + std::to_string(bytes) + " bytes early", "a whole file; fetch it again");
+    if (got == 0)
+      fail("file-truncated", "it ends " + std::to_string(bytes) + " bytes early", "a whole file; fetch it again");
     to += got;
     at += got;
     bytes -= got;
@@ -75,7 +78,7 @@ OutputFile::OutputFile(std::string operation, const std::string& path)
   const bool exists = ::stat(path_.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode)) fail("file-write", path_, "is no regular file", "a name for a file");
   lock_temporary();
-  if (exists) static_cast<void>(::fchmod(descriptor_, old.st_mode & 0777));   // as it was; a default mode will do
+  if (exists) static_cast<void>(::fchmod(descriptor_, old.st_mode & 0777));  // as it was; a default mode will do
   buffer_.reserve(buffer_bytes);
 }
 
@@ -85,7 +88,8 @@ OutputFile::~OutputFile() {
   ::close(descriptor_);
 }
 
-void OutputFile::fail(const char* id, const std::string& path, const std::string& got, const std::string& wanted) const {
+void OutputFile::fail(const char* id, const std::string& path, const std::string& got,
+                      const std::string& wanted) const {
   throw Error(ErrorKind::io, id, message(operation_, path, got, wanted));
 }
 
@@ -97,9 +101,9 @@ void OutputFile::lock_temporary() {
     while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {}
     struct stat mine, named;
     const bool still_named = ::fstat(descriptor_, &mine) == 0 && ::stat(temporary_.c_str(), &named) == 0 &&
-                             mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+        mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
     if (still_named) break;
-    ::close(std::exchange(descriptor_, -1));   // the other writer has renamed or removed it meanwhile
+    ::close(std::exchange(descriptor_, -1));  // the other writer has renamed or removed it meanwhile
   }
   if (::ftruncate(descriptor_, 0) != 0) fail_to_write();
 }
@@ -143,7 +147,7 @@ void OutputFile::commit() {
   ::close(std::exchange(descriptor_, -1));
   // The new name is on the disk only when its folder is.
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;   // a folder that may be written but not read
+  if (folder < 0) return;  // a folder that may be written but not read
   ::fsync(folder);
   ::close(folder);
 }

@@ -46,7 +46,8 @@ class OutputFile {
   void commit();
 
  private:
-  [[noreturn]] void fail(const char* id, const std::string& path, const std::string& got, const std::string& wanted) const;
+  [[noreturn]] void fail(const char* id, const std::string& path, const std::string& got,
+                         const std::string& wanted) const;
   [[noreturn]] void fail_to_write() const;
   void lock_temporary();
   void flush();

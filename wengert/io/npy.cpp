@@ -22,7 +22,7 @@ constexpr int64_t longest_header = 1 << 16;
 /// What a header says.
 struct Header {
   Dtype dtype = Dtype::float32;
-  bool swapped = false;   // big-endian
+  bool swapped = false;  // big-endian
   bool fortran = false;
   Shape shape;
 };
@@ -53,7 +53,8 @@ class HeaderParser {
 
  private:
   [[noreturn]] void corrupt() const {
-    source_.fail("npy-header", "its header is corrupt", "a dictionary of descr, fortran_order and shape; fetch the file again");
+    source_.fail("npy-header", "its header is corrupt",
+                 "a dictionary of descr, fortran_order and shape; fetch the file again");
   }
   template <class T, class F>
   void once(std::optional<T>& value, F read) {
@@ -102,7 +103,7 @@ class HeaderParser {
     const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
     if (error != std::errc() || value < 0) corrupt();
     text_.remove_prefix(static_cast<size_t>(end - text_.data()));
-    accept('L');   // as Python 2 wrote them
+    accept('L');  // as Python 2 wrote them
     return value;
   }
   Shape tuple() {
@@ -111,13 +112,14 @@ class HeaderParser {
     while (!accept(')')) {
       lengths.push_back(number());
       if (accept(')')) {
-        if (lengths.size() == 1) corrupt();   // (3) is no tuple
+        if (lengths.size() == 1) corrupt();  // (3) is no tuple
         break;
       }
       expect(',');
     }
     if (lengths.size() > max_rank) {
-      source_.fail("npy-rank", "an array of " + std::to_string(lengths.size()) + " axes", "at most 8; reshape it before saving");
+      source_.fail("npy-rank", "an array of " + std::to_string(lengths.size()) + " axes",
+                   "at most 8; reshape it before saving");
     }
     return Shape(lengths);
   }
@@ -127,10 +129,12 @@ class HeaderParser {
                  "bool, uint8, int32, int64, float32 or float64; convert it with astype before saving");
   }
   void set_dtype(Header& header, std::string_view descr) const {
-    static constexpr std::pair<std::string_view, Dtype> codes[] = {{"b1", Dtype::bool_}, {"u1", Dtype::uint8},   {"i4", Dtype::int32},
-                                                                   {"i8", Dtype::int64}, {"f4", Dtype::float32}, {"f8", Dtype::float64}};
+    static constexpr std::pair<std::string_view, Dtype> codes[] = {{"b1", Dtype::bool_},   {"u1", Dtype::uint8},
+                                                                   {"i4", Dtype::int32},   {"i8", Dtype::int64},
+                                                                   {"f4", Dtype::float32}, {"f8", Dtype::float64}};
     const std::string_view code = descr.substr(std::min<size_t>(1, descr.size()));
-    const auto* found = std::find_if(std::begin(codes), std::end(codes), [&](const auto& c) { return c.first == code; });
+    const auto* found =
+        std::find_if(std::begin(codes), std::end(codes), [&](const auto& c) { return c.first == code; });
     const char order = descr.empty() ? '?' : descr.front();
     if (found == std::end(codes) || !std::strchr("<>|=", order)) fail_dtype(descr);
     header.dtype = found->second;
@@ -147,11 +151,14 @@ class HeaderParser {
 
 Header read_header(Source& source) {
   unsigned char start[12];
-  const auto truncated = [&] { source.fail("npy-truncated", "it ends within its header", "a whole .npy file; fetch it again"); };
+  const auto truncated = [&] {
+    source.fail("npy-truncated", "it ends within its header", "a whole .npy file; fetch it again");
+  };
   if (source.remaining() < 10) truncated();
   source.read(start, 10);
   if (std::memcmp(start, magic.data(), magic.size()) != 0) {
-    source.fail("npy-magic", "its first bytes are not those of a .npy file", "a file that numpy.save or write_npy wrote");
+    source.fail("npy-magic", "its first bytes are not those of a .npy file",
+                "a file that numpy.save or write_npy wrote");
   }
   const int major = start[6];
   if (major < 1 || major > 3) source.fail("npy-version", "format version " + std::to_string(major), "1, 2 or 3");
@@ -162,7 +169,8 @@ Header read_header(Source& source) {
     length |= int64_t{start[10]} << 16 | int64_t{start[11]} << 24;
   }
   if (length > source.remaining()) truncated();
-  if (length > longest_header) source.fail("npy-header", "a header of " + std::to_string(length) + " bytes", "at most 65536");
+  if (length > longest_header)
+    source.fail("npy-header", "a header of " + std::to_string(length) + " bytes", "at most 65536");
   std::string text(static_cast<size_t>(length), '\0');
   source.read(text.data(), length);
   return HeaderParser(source, text).parse();
@@ -170,7 +178,8 @@ Header read_header(Source& source) {
 
 /// Throws unless as many bytes are left as the header promises: before anything is allocated for them.
 void check_length(const Source& source, const Header& header) {
-  int64_t bytes = itemsize(header.dtype), bytes_or_one = bytes;   // with axes of length 0 taken as 1: strides must fit as well
+  int64_t bytes = itemsize(header.dtype),
+          bytes_or_one = bytes;  // with axes of length 0 taken as 1: strides must fit as well
   bool overflow = false;
   for (const Dim d : header.shape) {
     overflow |= __builtin_mul_overflow(bytes_or_one, std::max<int64_t>(d.value(), 1), &bytes_or_one);
@@ -216,12 +225,14 @@ Array read_array(Source& source) {
   check_length(source, header);
   const Type* type = Type::of(header.dtype, header.shape);
   std::array<uint8_t, max_rank> order{};
-  for (int i = 0; i < type->rank(); ++i) order[static_cast<size_t>(i)] = static_cast<uint8_t>(header.fortran ? type->rank() - 1 - i : i);
+  for (int i = 0; i < type->rank(); ++i)
+    order[static_cast<size_t>(i)] = static_cast<uint8_t>(header.fortran ? type->rank() - 1 - i : i);
   Array x = wengert::detail::make_array(Layout::dense_of(type, order));
   std::byte* data = x.node()->data;
   source.read(data, type->nbytes());
   if (header.swapped) swap_bytes(data, type->nbytes(), itemsize(header.dtype));
-  if (header.dtype == Dtype::bool_ && std::any_of(data, data + type->nbytes(), [](std::byte b) { return b > std::byte{1}; })) {
+  if (header.dtype == Dtype::bool_ &&
+      std::any_of(data, data + type->nbytes(), [](std::byte b) { return b > std::byte{1}; })) {
     source.fail("npy-bool", "an element of dtype bool is neither 0 nor 1", "whole data; fetch the file again");
   }
   return x;
@@ -236,7 +247,9 @@ std::string npy_header(const Type& type) {
     case Dtype::int64: descr = "<i8"; break;
     case Dtype::float32: descr = "<f4"; break;
     case Dtype::float64: descr = "<f8"; break;
-    default: throw Error(ErrorKind::dtype, "npy-dtype", "write_npy: " + to_string(type) + ": wanted a dtype of NumPy's" + called_at({}));
+    default:
+      throw Error(ErrorKind::dtype, "npy-dtype",
+                  "write_npy: " + to_string(type) + ": wanted a dtype of NumPy's" + called_at({}));
   }
   std::string text = "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (";
   for (int i = 0; i < type.rank(); ++i) {
@@ -252,7 +265,7 @@ std::string npy_header(const Type& type) {
 }
 
 Array row_major(const Array& x, const char* operation, std::source_location where) {
-  const Type* type = &x.type();   // throws when x is undefined
+  const Type* type = &x.type();  // throws when x is undefined
   const Array values = wengert::detail::concrete(x, operation, where);
   if (values.layout().contiguous) return values;
   Array copy = wengert::detail::make_array(Layout::contiguous_of(type));

@@ -5,7 +5,8 @@
 
 namespace wengert::io {
 
-void detail::add_array(ZipWriter& zip, const std::string& name, const Array& x, const char* operation, std::source_location where) {
+void detail::add_array(ZipWriter& zip, const std::string& name, const Array& x, const char* operation,
+                       std::source_location where) {
   const Array values = row_major(x, operation, where);
   const auto* data = reinterpret_cast<const char*>(values.node()->data);
   zip.add(name + ".npy", {npy_header(values.type()), std::string_view(data, static_cast<size_t>(values.nbytes()))});

@@ -12,9 +12,9 @@ namespace {
 constexpr uint32_t entry_signature = 0x04034b50, directory_signature = 0x02014b50, end_signature = 0x06054b50,
                    wide_end_signature = 0x06064b50, wide_locator_signature = 0x07064b50;
 constexpr int64_t entry_header = 30, end_record = 22, wide_end_record = 56, wide_locator = 20;
-constexpr uint16_t wide_field = 1;            // the extra field with numbers of 64 bits
-constexpr uint16_t encrypted = 1, sizes_follow = 8, utf8 = 1 << 11;   // flags
-constexpr int64_t all_ones = 0xffffffff;      // "see the wide field"
+constexpr uint16_t wide_field = 1;                                   // the extra field with numbers of 64 bits
+constexpr uint16_t encrypted = 1, sizes_follow = 8, utf8 = 1 << 11;  // flags
+constexpr int64_t all_ones = 0xffffffff;                             // "see the wide field"
 
 const char* const whole_file = "a whole .npz file; fetch it again";
 
@@ -152,8 +152,8 @@ class EntrySource final : public Source {
   int64_t done_ = 0;
   uLong crc_ = 0;
   z_stream stream_ = {};
-  std::string packed_;      // what inflate works on
-  int64_t taken_ = 0;       // bytes of the entry that were given to it
+  std::string packed_;  // what inflate works on
+  int64_t taken_ = 0;   // bytes of the entry that were given to it
   bool ended_ = false;
 };
 
@@ -181,7 +181,7 @@ ZipReader::ZipReader(std::string operation, const std::string& path) : file_(std
 /// Finds the directory through the record at the end of the file, and reads it.
 void ZipReader::read_directory() {
   const auto corrupt = [&] { file_.fail("zip-directory", "its directory is missing or corrupt", whole_file); };
-  const int64_t tail_bytes = std::min<int64_t>(file_.size(), end_record + 0xffff);   // a comment may follow the record
+  const int64_t tail_bytes = std::min<int64_t>(file_.size(), end_record + 0xffff);  // a comment may follow the record
   const std::string tail = piece(file_, file_.size() - tail_bytes, tail_bytes);
   int64_t end = tail_bytes - end_record;
   const auto is_end = [&](int64_t at) {
@@ -209,7 +209,7 @@ void ZipReader::read_directory() {
     const std::string record = piece(file_, place, wide_end_record);
     Numbers wide(record);
     if (wide.u32() != wide_end_signature || wide.i64() != wide_end_record - 12) corrupt();
-    wide.take(12);   // versions and disks
+    wide.take(12);  // versions and disks
     const int64_t entries_here = wide.i64();
     count = wide.i64();
     bytes = wide.i64();
@@ -224,20 +224,21 @@ void ZipReader::read_directory() {
   while (d.ok() && !d.empty()) {
     ZipEntry& e = entries_.emplace_back();
     if (d.u32() != directory_signature) corrupt();
-    d.take(4);   // versions
+    d.take(4);  // versions
     const uint16_t flags = d.u16(), method = d.u16();
-    d.take(4);   // time and date
+    d.take(4);  // time and date
     e.crc = d.u32();
     e.packed = d.u32();
     e.size = d.u32();
     const int64_t name = d.u16(), extra = d.u16(), comment = d.u16();
-    d.take(8);   // disk, attributes
+    d.take(8);  // disk, attributes
     e.header = d.u32();
     e.name = d.take(name);
     if (!widen(d.take(extra), {&e.size, &e.packed, &e.header})) corrupt();
     d.take(comment);
     if ((flags & encrypted) != 0 || (method != 0 && method != 8)) {
-      file_.fail("zip-method", e.name + ": is encrypted or packed by method " + std::to_string(method), "an entry stored or deflated");
+      file_.fail("zip-method", e.name + ": is encrypted or packed by method " + std::to_string(method),
+                 "an entry stored or deflated");
     }
     e.deflated = method == 8;
   }
@@ -246,14 +247,16 @@ void ZipReader::read_directory() {
 
 /// Reads the header before an entry's bytes and checks that it says what the directory says, and that they are there.
 void ZipReader::check_header(ZipEntry& e) const {
-  const auto corrupt = [&] { file_.fail("zip-corrupt", "the header of its entry " + e.name + " is corrupt", whole_file); };
+  const auto corrupt = [&] {
+    file_.fail("zip-corrupt", "the header of its entry " + e.name + " is corrupt", whole_file);
+  };
   if (e.header > directory_ - entry_header) corrupt();
   const std::string text = piece(file_, e.header, entry_header);
   Numbers n(text);
   if (n.u32() != entry_signature) corrupt();
-  n.take(2);   // version
+  n.take(2);  // version
   const uint16_t flags = n.u16(), method = n.u16();
-  n.take(4);   // time and date
+  n.take(4);  // time and date
   const uint32_t crc = n.u32();
   int64_t packed = n.u32(), size = n.u32();
   const int64_t name = n.u16(), extra = n.u16();
@@ -267,7 +270,9 @@ void ZipReader::check_header(ZipEntry& e) const {
   if (e.deflated ? e.size / 1032 > e.packed : e.size != e.packed) corrupt();
 }
 
-std::unique_ptr<Source> ZipReader::open(const ZipEntry& entry) const { return std::make_unique<EntrySource>(file_, entry); }
+std::unique_ptr<Source> ZipReader::open(const ZipEntry& entry) const {
+  return std::make_unique<EntrySource>(file_, entry);
+}
 
 // Writing ------------------------------------------------------------------------------------------------
 
@@ -283,7 +288,7 @@ std::string ZipWriter::header(const ZipEntry& e, bool in_directory) const {
     if (wide_size) extra.i64(e.size).i64(e.packed);
     if (wide_place) extra.i64(e.header);
   }
-  const uint64_t version = extra.text.empty() ? 20 : 45, date = 1 << 5 | 1;   // 1980-01-01
+  const uint64_t version = extra.text.empty() ? 20 : 45, date = 1 << 5 | 1;  // 1980-01-01
   const auto size = static_cast<uint64_t>(wide_size ? all_ones : e.size);
   NumberWriter n;
   n.u32(in_directory ? directory_signature : entry_signature);
@@ -296,9 +301,11 @@ std::string ZipWriter::header(const ZipEntry& e, bool in_directory) const {
 
 void ZipWriter::add(const std::string& name, std::initializer_list<std::string_view> parts) {
   if (name.size() > 0xffff) {
-    throw Error(ErrorKind::value, "zip-name", "zip: a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535" + called_at({}));
+    throw Error(ErrorKind::value, "zip-name",
+                "zip: a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535" + called_at({}));
   }
-  if (!names_.insert(name).second) throw Error(ErrorKind::value, "zip-name", "zip: two entries " + name + ": wanted different names" + called_at({}));
+  if (!names_.insert(name).second)
+    throw Error(ErrorKind::value, "zip-name", "zip: two entries " + name + ": wanted different names" + called_at({}));
   ZipEntry entry{.name = name, .header = file_.position()};
   uLong crc = 0;
   for (const std::string_view part : parts) {
@@ -325,7 +332,9 @@ void ZipWriter::commit() {
   }
   const uint64_t entries = wide ? 0xffff : static_cast<uint64_t>(count);
   n.u32(end_signature).u16(0).u16(0).u16(entries).u16(entries);
-  n.u32(static_cast<uint64_t>(wide ? all_ones : end - begin)).u32(static_cast<uint64_t>(wide ? all_ones : begin)).u16(0);
+  n.u32(static_cast<uint64_t>(wide ? all_ones : end - begin))
+      .u32(static_cast<uint64_t>(wide ? all_ones : begin))
+      .u16(0);
   file_.write(n.text);
   file_.commit();
 }

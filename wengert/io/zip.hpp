@@ -18,8 +18,8 @@ struct ZipEntry {
   std::string name;
   bool deflated = false;
   uint32_t crc = 0;
-  int64_t packed = 0, size = 0;   // bytes in the archive, and unpacked
-  int64_t header = 0, data = 0;   // where its header and its bytes begin
+  int64_t packed = 0, size = 0;  // bytes in the archive, and unpacked
+  int64_t header = 0, data = 0;  // where its header and its bytes begin
 };
 
 /// An archive open for reading. The constructor checks that directory, headers and lengths fit together and into the
@@ -38,7 +38,7 @@ class ZipReader {
   void check_header(ZipEntry& entry) const;
 
   InputFile file_;
-  int64_t directory_ = 0;   // where it begins
+  int64_t directory_ = 0;  // where it begins
   std::vector<ZipEntry> entries_;
 };
 

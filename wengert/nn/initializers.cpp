@@ -19,11 +19,23 @@ double per(int64_t fan) { return 1.0 / static_cast<double>(std::max<int64_t>(fan
 
 }  // namespace
 
-Array he_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_normal(key, shape, 2 * per(f.in), dtype); }
-Array he_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_uniform(key, shape, 2 * per(f.in), dtype); }
-Array glorot_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_normal(key, shape, 2 * per(f.in + f.out), dtype); }
-Array glorot_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_uniform(key, shape, 2 * per(f.in + f.out), dtype); }
-Array lecun_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_normal(key, shape, per(f.in), dtype); }
-Array lecun_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) { return scaled_uniform(key, shape, per(f.in), dtype); }
+Array he_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_normal(key, shape, 2 * per(f.in), dtype);
+}
+Array he_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_uniform(key, shape, 2 * per(f.in), dtype);
+}
+Array glorot_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_normal(key, shape, 2 * per(f.in + f.out), dtype);
+}
+Array glorot_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_uniform(key, shape, 2 * per(f.in + f.out), dtype);
+}
+Array lecun_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_normal(key, shape, per(f.in), dtype);
+}
+Array lecun_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
+  return scaled_uniform(key, shape, per(f.in), dtype);
+}
 
 }  // namespace wengert::nn

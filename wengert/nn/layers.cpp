@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "wengert/ops/common.hpp"
 #include "wengert/diff/stop_gradient.hpp"
+#include "wengert/ops/common.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/index.hpp"
@@ -80,7 +80,8 @@ Array BatchNorm::operator()(const Operand& input, Context& context) const {
   const CallScope scope(input);
   const Array x = input.to_array();
   if (x.rank() < 2 || x.dim(1).value() != channels) {
-    fail(ErrorKind::shape, "batch-norm-channels", "BatchNorm", describe(x), "[N, " + std::to_string(channels) + ", ...]");
+    fail(ErrorKind::shape, "batch-norm-channels", "BatchNorm", describe(x),
+         "[N, " + std::to_string(channels) + ", ...]");
   }
   const Array w = optional(with_weight, weight, "BatchNorm", "weight");
   const Array b = optional(with_bias, bias, "BatchNorm", "bias");
@@ -117,7 +118,7 @@ Array LayerNorm::operator()(const Operand& input) const {
   const Array w = optional(with_weight, weight, "LayerNorm", "weight");
   const Array b = optional(with_bias, bias, "LayerNorm", "bias");
   if (shape.rank() == 1) return layer_norm(x, w, b, eps);
-  const Shape flat{shape.size()};   // the primitive takes one axis
+  const Shape flat{shape.size()};  // the primitive takes one axis
   const auto flattened = [&](const Array& a) { return a.defined() ? reshape(a, flat) : a; };
   const Array rows = reshape(x, x.shape().first(leading) + flat);
   return reshape(layer_norm(rows, flattened(w), flattened(b), eps), x.shape());

@@ -34,10 +34,10 @@ class LayerTable final : public tree::detail::Visitor {
     if (open_.empty()) layers_.push_back({"", "Array", 0});
     Layer& layer = layers_[open_.empty() ? layers_.size() - 1 : open_.back()];
     const std::span steps = std::span(path()).subspan(layer.depth);
-    const size_t named = steps.size() - (in_buffer() && steps.size() > 1);   // `mean`, not `mean.value`
+    const size_t named = steps.size() - (in_buffer() && steps.size() > 1);  // `mean`, not `mean.value`
     const std::string name = tree::detail::path_text(steps.first(named));
     layer.arrays += (layer.arrays.empty() ? "" : ", ") + name + (name.empty() ? "" : " ") + describe(x) +
-                    (in_buffer() ? " (buffer)" : "");
+        (in_buffer() ? " (buffer)" : "");
     if (!x.defined()) return;
     layer.elements += x.size();
     layer.bytes += x.nbytes();
@@ -68,14 +68,14 @@ class LayerTable final : public tree::detail::Visitor {
  private:
   struct Layer {
     std::string path, kind;
-    size_t depth;   // of its path
+    size_t depth;  // of its path
     bool holds_layers = false;
     std::string arrays = {};
     int64_t elements = 0, bytes = 0;
   };
   std::vector<Layer> layers_;
-  std::vector<size_t> open_;                            // the layer of every open node
-  std::array<int64_t, 2> elements_{}, bytes_{};         // of parameters; of buffers
+  std::vector<size_t> open_;                     // the layer of every open node
+  std::array<int64_t, 2> elements_{}, bytes_{};  // of parameters; of buffers
 };
 
 }  // namespace

@@ -18,7 +18,7 @@ struct Buffer {
 /// How a model is run.
 struct Mode {
   bool training = false;
-  Array key = {};   // for layers that draw random numbers; each draw folds its number into the key
+  Array key = {};  // for layers that draw random numbers; each draw folds its number into the key
 };
 
 /// What layers with a mode, randomness or state take beside their input. Lives as long as one apply().
@@ -68,11 +68,15 @@ void initialize(T& x, const Array& key) {
   int64_t number = 0;
   const auto child = [&](auto& c) { initialize(c, random::fold_in(key, number++)); };
   if constexpr (HasInitialize<T>) x.initialize(key);
-  else if constexpr (tree::detail::is_list<T>) { for (auto& c : x) child(c); }
-  else if constexpr (tree::detail::is_map<T>) { for (auto& [name, c] : x) child(c); }
-  else if constexpr (tree::detail::is_optional<T>) { if (x) child(*x); }
-  else if constexpr (tree::detail::is_tuple<T>) { std::apply([&](auto&... c) { (child(c), ...); }, x); }
-  else if constexpr (tree::detail::Plain<T> && !std::same_as<T, Array> && !tree::detail::Empty<T>) {
+  else if constexpr (tree::detail::is_list<T>) {
+    for (auto& c : x) child(c);
+  } else if constexpr (tree::detail::is_map<T>) {
+    for (auto& [name, c] : x) child(c);
+  } else if constexpr (tree::detail::is_optional<T>) {
+    if (x) child(*x);
+  } else if constexpr (tree::detail::is_tuple<T>) {
+    std::apply([&](auto&... c) { (child(c), ...); }, x);
+  } else if constexpr (tree::detail::Plain<T> && !std::same_as<T, Array> && !tree::detail::Empty<T>) {
     boost::pfr::for_each_field(x, child);
   }
 }
@@ -129,7 +133,9 @@ struct Sequential {
   }
 };
 template <class... Layers>
-auto sequential(Layers... layers) { return Sequential<Layers...>{{std::move(layers)...}}; }
+auto sequential(Layers... layers) {
+  return Sequential<Layers...>{{std::move(layers)...}};
+}
 
 namespace detail {
 std::string summary_of(tree::detail::Walk walk, const void* net);
@@ -137,7 +143,9 @@ std::string summary_of(tree::detail::Walk walk, const void* net);
 /// A table of the layers: path, kind, arrays with their types, elements and bytes; and the sums, with parameters and
 /// buffers apart.
 template <class Net>
-std::string summary(const Net& net) { return detail::summary_of(&tree::detail::walk<Net>, &net); }
+std::string summary(const Net& net) {
+  return detail::summary_of(&tree::detail::walk<Net>, &net);
+}
 
 }  // namespace wengert::nn
 

@@ -53,7 +53,8 @@ const Primitive leaky_relu_primitive{
     .operands = {"x", "slope"},
     .infer = same_inexact,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
-      return where(in[0] > 0, in[0], in[1] * in[0]); },
+      return where(in[0] > 0, in[0], in[1] * in[0]);
+    },
     .samples = {.cases = binary_cases, .special = {0, 0.01}, .smooth = false},
 };
 
@@ -65,8 +66,9 @@ const Primitive elu_primitive{
     .infer = same_inexact,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
       const Array &x = in[0], &alpha = in[1];
-      const Array below = where(x > 0, 0, x);   // exp() never overflows in the branch that is not taken
-      return where(x > 0, x, alpha * expm1(below)); },
+      const Array below = where(x > 0, 0, x);  // exp() never overflows in the branch that is not taken
+      return where(x > 0, x, alpha * expm1(below));
+    },
     .samples = {.cases = binary_cases, .special = {0, 1, 1000, -1000}, .smooth = false},
 };
 
@@ -78,7 +80,8 @@ const Primitive relu6_primitive{
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results { return clamp(in[0], 0, 6); },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array& y = e.out();
-      return where(logical_and(y > 0, y < 6), d[0], 0); },
+      return where(logical_and(y > 0, y < 6), d[0], 0);
+    },
     .samples = {.cases = unary_cases, .range = {-4, 9}, .special = {0, 6, inf, -inf, nan}, .smooth = false},
 };
 
@@ -91,12 +94,15 @@ const Primitive gelu_primitive{
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Array &x = in[0], reached = maximum(x, -gelu_reach);
       if (!params.flag(0)) return reached * normal_distribution(x);
-      return reached * tanh_distribution(clamp(x, -gelu_reach, gelu_reach)); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = (Φ(x) + x φ(x)) dx
+      return reached * tanh_distribution(clamp(x, -gelu_reach, gelu_reach));
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = (Φ(x) + x φ(x)) dx
       const Array &x = e.in(), reached = clamp(x, -gelu_reach, gelu_reach);
       if (!e.params.flag(0)) return (normal_distribution(x) + reached * normal_density(reached)) * d[0];
-      return (tanh_distribution(reached) + reached * tanh_density(reached)) * d[0]; },
-    .samples = {.cases = {{{{2, 3}}, {false}}, {{{2, 3}}, {true}}, {{{}}, {false}}, {{{0, 4}}, {false}}}, .special = ends},
+      return (tanh_distribution(reached) + reached * tanh_density(reached)) * d[0];
+    },
+    .samples = {.cases = {{{{2, 3}}, {false}}, {{{2, 3}}, {true}}, {{{}}, {false}}, {{{0, 4}}, {false}}},
+                .special = ends},
 };
 
 const Primitive silu_primitive{
@@ -105,10 +111,12 @@ const Primitive silu_primitive{
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
-      return maximum(in[0], -silu_reach) * sigmoid(in[0]); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = s (1 + x (1 - s)) dx with s = sigmoid(x)
+      return maximum(in[0], -silu_reach) * sigmoid(in[0]);
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = s (1 + x (1 - s)) dx with s = sigmoid(x)
       const Array s = sigmoid(e.in());
-      return s * (1 + clamp(e.in(), -silu_reach, silu_reach) * (1 - s)) * d[0]; },
+      return s * (1 + clamp(e.in(), -silu_reach, silu_reach) * (1 - s)) * d[0];
+    },
     .samples = {.cases = unary_cases, .special = ends},
 };
 
@@ -118,7 +126,8 @@ const Primitive softplus_primitive{
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
-      return maximum(in[0], 0) + log1p(exp(-abs(in[0]))); },
+      return maximum(in[0], 0) + log1p(exp(-abs(in[0])));
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return sigmoid(e.in()) * d[0]; },
     .samples = {.cases = unary_cases, .special = ends},
 };
@@ -131,7 +140,9 @@ Array relu6(const Operand& x) {
   note_call(x);
   return bind(relu6_primitive, x.to_array());
 }
-Array leaky_relu(const Operand& x, const Operand& slope) { return bind_broadcast_inexact(leaky_relu_primitive, x, slope); }
+Array leaky_relu(const Operand& x, const Operand& slope) {
+  return bind_broadcast_inexact(leaky_relu_primitive, x, slope);
+}
 Array elu(const Operand& x, const Operand& alpha) { return bind_broadcast_inexact(elu_primitive, x, alpha); }
 Array gelu(const Operand& x, bool approximate) {
   static const Params exact{false}, by_tanh{true};

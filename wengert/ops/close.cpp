@@ -16,7 +16,7 @@ Array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool
   const CallScope scope(a, "isclose");
   const Array x = in_floats(a), y = in_floats(b);
   const Array near = logical_and(abs(x - y) <= atol + rtol * abs(y), isfinite(y));
-  const Array close = logical_or(near, x == y);   // infinities are equal to themselves
+  const Array close = logical_or(near, x == y);  // infinities are equal to themselves
   return equal_nan ? logical_or(close, logical_and(isnan(x), isnan(y))) : close;
 }
 

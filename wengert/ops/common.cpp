@@ -35,7 +35,8 @@ Types same_inexact(const Avals& in) {
 
 Types same_numeric(const Avals& in) {
   want_equal(in);
-  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric",
+       "a numeric dtype, not bool; convert with astype()");
   return result(in, in[0].dtype);
 }
 
@@ -97,7 +98,7 @@ namespace {
 bool takes_number(const Operand& x, const Operand& number) {
   const Interpreter* current = thread().current;
   return (!current || current->concrete()) && !x.array().type().weak &&
-         promote(x.dtype(), false, number.dtype(), true) == x.dtype() && number.fits(x.dtype());
+      promote(x.dtype(), false, number.dtype(), true) == x.dtype() && number.fits(x.dtype());
 }
 }  // namespace
 
@@ -121,12 +122,14 @@ Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand
   const bool weak = a.weak() && b.weak();
   const Shape shape = common_shape(primitive, {&a, &b});
   check_numbers(primitive, {&a, &b}, dtype);
-  return bind(primitive, converted_and_broadcast(a, dtype, weak, shape), converted_and_broadcast(b, dtype, weak, shape));
+  return bind(primitive, converted_and_broadcast(a, dtype, weak, shape),
+              converted_and_broadcast(b, dtype, weak, shape));
 }
 
 Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b, const Operand& c) {
   const CallScope scope(a);
-  const Dtype dtype = promote(promote(a.dtype(), a.weak(), b.dtype(), b.weak()), a.weak() && b.weak(), c.dtype(), c.weak());
+  const Dtype dtype =
+      promote(promote(a.dtype(), a.weak(), b.dtype(), b.weak()), a.weak() && b.weak(), c.dtype(), c.weak());
   const bool weak = a.weak() && b.weak() && c.weak();
   const Shape shape = common_shape(primitive, {&a, &b, &c});
   check_numbers(primitive, {&a, &b, &c}, dtype);
@@ -161,20 +164,22 @@ int64_t normalize_axis(const char* operation, const Array& x, int64_t axis) {
   const int64_t rank = x.rank();
   if (axis < -rank || axis >= rank) {
     fail(ErrorKind::shape, "axis-range", operation, "x " + describe(x) + ", axis " + std::to_string(axis),
-         rank == 0 ? "an array with axes; x has none" : "an axis from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
+         rank == 0 ? "an array with axes; x has none"
+                   : "an axis from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
   }
   return axis < 0 ? axis + rank : axis;
 }
 
-void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got, const std::string& wanted) {
+void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got,
+          const std::string& wanted) {
   throw Error(kind, id, operation + ": " + got + ": wanted " + wanted + call_site());
 }
-
 
 void Operand::undefined(const std::source_location& where) {
   throw Error(ErrorKind::state, "array-undefined",
               "array: got a default-constructed or moved-from handle: wanted an array with values; "
-              "a layer's parameters are made by wg::nn::init(net, key)" + called_at(where));
+              "a layer's parameters are made by wg::nn::init(net, key)" +
+                  called_at(where));
 }
 
 }  // namespace wengert

@@ -11,11 +11,12 @@ using Values = std::vector<Expr>;
 
 // The three primitives share their parameters: they are transposes of each other.
 const std::vector<const char*> param_names = {"stride", "padding", "dilation", "groups",
-                                              "image", "kernel", "dtype", "precision"};
+                                              "image",  "kernel",  "dtype",    "precision"};
 using Geometry = ConvGeometry;
 
 Type element(const Avals& in) {
-  want(is_inexact(in[0].dtype) && in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "conv-dtype", "equal floating dtypes");
+  want(is_inexact(in[0].dtype) && in[0].dtype == in[1].dtype, in, ErrorKind::dtype, "conv-dtype",
+       "equal floating dtypes");
   want(in[0].rank() == 4 && in[1].rank() == 4, in, ErrorKind::shape, "conv-rank", "two arrays of rank 4");
   return in[0];
 }
@@ -23,8 +24,10 @@ Type element(const Avals& in) {
 Types infer_conv(const Avals& in) {
   const Type x = element(in);
   const Geometry g(in.params);
-  want(g.groups > 0 && x.shape[1].value() == in[1].shape[1].value() * g.groups && in[1].shape[0].value() % g.groups == 0, in,
-       ErrorKind::shape, "conv-channels", "channels of x == groups * axis 1 of w, and output channels in equal groups");
+  want(
+      g.groups > 0 && x.shape[1].value() == in[1].shape[1].value() * g.groups && in[1].shape[0].value() % g.groups == 0,
+      in, ErrorKind::shape, "conv-channels",
+      "channels of x == groups * axis 1 of w, and output channels in equal groups");
   return {Type::of(x.dtype, {x.shape[0], in[1].shape[0], g.out(0), g.out(1)})};
 }
 
@@ -60,11 +63,13 @@ Values lower_conv(Lowering& k, const Coordinates& i) {
   const int64_t channels = k.operand(1).shape[1], outputs = k.operand(1).shape[0];
   const bool can_leave = g.padding[0] > 0 || g.padding[1] > 0;
   const auto at = [&](int a, Expr p, Expr r) {
-    return on_image(k, p * k.integer(g.stride[a]) + r * k.integer(g.dilation[a]) - k.integer(g.padding[a]), g.image[a], can_leave);
+    return on_image(k, p * k.integer(g.stride[a]) + r * k.integer(g.dilation[a]) - k.integer(g.padding[a]), g.image[a],
+                    can_leave);
   };
   return {k.reduce(loops::Combine::sum, {channels, g.kernel[0], g.kernel[1]}, {}, [&](const Coordinates& r) {
     const Spot h = at(0, i[2], r[1]), w = at(1, i[3], r[2]);
-    const Expr channel = g.groups == 1 ? r[0] : floordiv(i[1], k.integer(outputs / g.groups)) * k.integer(channels) + r[0];
+    const Expr channel =
+        g.groups == 1 ? r[0] : floordiv(i[1], k.integer(outputs / g.groups)) * k.integer(channels) + r[0];
     return masked(k, h, w, can_leave, k(0, {i[0], channel, h.index, w.index})) * k(1, {i[1], r[0], r[1], r[2]});
   })};
 }
@@ -90,10 +95,12 @@ Values lower_conv_input(Lowering& k, const Coordinates& i) {
 
 Values lower_conv_kernel(Lowering& k, const Coordinates& i) {
   const Geometry g(k.params());
-  const int64_t channels = k.operand(0).shape[1].value() / g.groups, per_group = k.operand(1).shape[1].value() / g.groups;
+  const int64_t channels = k.operand(0).shape[1].value() / g.groups,
+                per_group = k.operand(1).shape[1].value() / g.groups;
   const bool can_leave = g.padding[0] > 0 || g.padding[1] > 0;
   const auto at = [&](int a, Expr p, Expr r) {
-    return on_image(k, p * k.integer(g.stride[a]) + r * k.integer(g.dilation[a]) - k.integer(g.padding[a]), g.image[a], can_leave);
+    return on_image(k, p * k.integer(g.stride[a]) + r * k.integer(g.dilation[a]) - k.integer(g.padding[a]), g.image[a],
+                    can_leave);
   };
   return {k.reduce(loops::Combine::sum, {k.operand(0).shape[0], g.out(0), g.out(1)}, {}, [&](const Coordinates& r) {
     const Spot h = at(0, r[1], i[2]), w = at(1, r[2], i[3]);
@@ -103,13 +110,16 @@ Values lower_conv_kernel(Lowering& k, const Coordinates& i) {
 }
 
 Params conv_params(Axes stride, Axes padding, Axes dilation, int64_t groups, Axes image, Axes kernel) {
-  return {std::move(stride), std::move(padding), std::move(dilation), groups, std::move(image), std::move(kernel),
-          Dtype::float32, std::string("highest")};
+  return {std::move(stride), std::move(padding), std::move(dilation), groups,
+          std::move(image),  std::move(kernel),  Dtype::float32,      std::string("highest")};
 }
 
 /// `w` are the shapes of the two operands.
-Sample sample(Shape a, Shape b, int64_t stride, int64_t padding, int64_t dilation, int64_t groups, Axes image, Axes kernel) {
-  return {{a, b}, conv_params({stride, stride}, {padding, padding}, {dilation, dilation}, groups, std::move(image), std::move(kernel))};
+Sample sample(Shape a, Shape b, int64_t stride, int64_t padding, int64_t dilation, int64_t groups, Axes image,
+              Axes kernel) {
+  return {{a, b},
+          conv_params({stride, stride}, {padding, padding}, {dilation, dilation}, groups, std::move(image),
+                      std::move(kernel))};
 }
 
 }  // namespace
@@ -122,9 +132,13 @@ const Primitive conv_primitive{
     .operands = {"x", "w"},
     .infer = infer_conv,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind(conv_primitive, d[0], e.in(1), e.params) + bind(conv_primitive, e.in(0), d[1], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? bind(conv_input_primitive, ct, e.in(1), e.params) : bind(conv_kernel_primitive, e.in(0), ct, e.params); },
+      return bind(conv_primitive, d[0], e.in(1), e.params) + bind(conv_primitive, e.in(0), d[1], e.params);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          return operand == 0 ? bind(conv_input_primitive, ct, e.in(1), e.params)
+                              : bind(conv_kernel_primitive, e.in(0), ct, e.params);
+        },
     .lower = lower_conv,
     .samples = {{sample({2, 3, 5, 6}, {4, 3, 3, 3}, 1, 1, 1, 1, {5, 6}, {3, 3}),
                  sample({1, 2, 6, 5}, {2, 2, 2, 3}, 2, 0, 1, 1, {6, 5}, {2, 3}),
@@ -139,9 +153,13 @@ const Primitive conv_input_primitive{
     .operands = {"ct", "w"},
     .infer = infer_conv_input,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind(conv_input_primitive, d[0], e.in(1), e.params) + bind(conv_input_primitive, e.in(0), d[1], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? bind(conv_primitive, ct, e.in(1), e.params) : bind(conv_kernel_primitive, ct, e.in(0), e.params); },
+      return bind(conv_input_primitive, d[0], e.in(1), e.params) + bind(conv_input_primitive, e.in(0), d[1], e.params);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          return operand == 0 ? bind(conv_primitive, ct, e.in(1), e.params)
+                              : bind(conv_kernel_primitive, ct, e.in(0), e.params);
+        },
     .lower = lower_conv_input,
     .samples = {{sample({2, 4, 5, 6}, {4, 3, 3, 3}, 1, 1, 1, 1, {5, 6}, {3, 3}),
                  sample({1, 6, 4, 4}, {6, 2, 3, 3}, 2, 2, 2, 2, {7, 7}, {3, 3})}},
@@ -155,9 +173,14 @@ const Primitive conv_kernel_primitive{
     .operands = {"x", "ct"},
     .infer = infer_conv_kernel,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind(conv_kernel_primitive, d[0], e.in(1), e.params) + bind(conv_kernel_primitive, e.in(0), d[1], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? bind(conv_input_primitive, e.in(1), ct, e.params) : bind(conv_primitive, e.in(0), ct, e.params); },
+      return bind(conv_kernel_primitive, d[0], e.in(1), e.params) +
+          bind(conv_kernel_primitive, e.in(0), d[1], e.params);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          return operand == 0 ? bind(conv_input_primitive, e.in(1), ct, e.params)
+                              : bind(conv_primitive, e.in(0), ct, e.params);
+        },
     .lower = lower_conv_kernel,
     .samples = {{sample({2, 3, 5, 6}, {2, 4, 5, 6}, 1, 1, 1, 1, {5, 6}, {3, 3}),
                  sample({1, 4, 7, 7}, {1, 6, 4, 4}, 2, 2, 2, 2, {7, 7}, {3, 3})}},
@@ -170,13 +193,15 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
   const Array b = convert(to_inexact(w), a.dtype());
   const auto two = [](const std::array<int64_t, 2>& v) { return to_string(Param(Axes{v[0], v[1]})); };
   const auto got = [&] {
-    return "x " + describe(a) + ", w " + describe(b) + ", stride " + two(window.stride) + ", padding " + two(window.padding) +
-           ", dilation " + two(window.dilation) + ", groups " + std::to_string(groups);
+    return "x " + describe(a) + ", w " + describe(b) + ", stride " + two(window.stride) + ", padding " +
+        two(window.padding) + ", dilation " + two(window.dilation) + ", groups " + std::to_string(groups);
   };
-  if (a.rank() != 4 || b.rank() != 4) fail(ErrorKind::shape, "conv-rank", "conv2d", got(), "x [N,C,H,W] and w [O,C/groups,I,J]");
+  if (a.rank() != 4 || b.rank() != 4)
+    fail(ErrorKind::shape, "conv-rank", "conv2d", got(), "x [N,C,H,W] and w [O,C/groups,I,J]");
   if (groups < 1) fail(ErrorKind::value, "conv-groups", "conv2d", got(), "at least one group");
   if (a.dim(1) % groups != 0 || a.dim(1) / groups != b.dim(1) || b.dim(0) % groups != 0) {
-    fail(ErrorKind::shape, "conv-channels", "conv2d", got(), "channels of x == groups * axis 1 of w, and output channels in equal groups");
+    fail(ErrorKind::shape, "conv-channels", "conv2d", got(),
+         "channels of x == groups * axis 1 of w, and output channels in equal groups");
   }
   Axes image, kernel;
   for (int i = 0; i < 2; ++i) {
@@ -186,14 +211,15 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
     if (window.stride[u] < 1 || window.dilation[u] < 1 || window.padding[u] < 0 || window.padding[u] > max_size) {
       fail(ErrorKind::value, "conv-window", "conv2d", got(), "stride and dilation >= 1, padding >= 0");
     }
-    const int64_t room = image[i] + 2 * window.padding[u] - 1;   // for the distance of the window's ends
+    const int64_t room = image[i] + 2 * window.padding[u] - 1;  // for the distance of the window's ends
     if (kernel[i] < 1 || room < 0 || (kernel[i] > 1 && window.dilation[u] > room / (kernel[i] - 1))) {
       fail(ErrorKind::shape, "conv-size", "conv2d", got(), "a window that fits on the padded image");
     }
   }
   const auto pair = [](const std::array<int64_t, 2>& v) { return Axes{v[0], v[1]}; };
-  return bind(conv_primitive, a, b, {pair(window.stride), pair(window.padding), pair(window.dilation), groups, image, kernel,
-                                     a.dtype(), std::string("highest")});
+  return bind(conv_primitive, a, b,
+              {pair(window.stride), pair(window.padding), pair(window.dilation), groups, image, kernel, a.dtype(),
+               std::string("highest")});
 }
 
 }  // namespace wengert

@@ -10,7 +10,7 @@ namespace wengert {
 /// How a window moves over an image: rows first, then columns.
 struct Window {
   std::array<int64_t, 2> stride = {1, 1};
-  std::array<int64_t, 2> padding = {0, 0};    // zeros on both sides of each axis
+  std::array<int64_t, 2> padding = {0, 0};  // zeros on both sides of each axis
   std::array<int64_t, 2> dilation = {1, 1};
 };
 

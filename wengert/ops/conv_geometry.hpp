@@ -12,8 +12,8 @@ struct ConvGeometry {
   enum Place { stride_at, padding_at, dilation_at, groups_at, image_at, kernel_at, dtype_at, precision_at };
 
   explicit ConvGeometry(const Params& p)
-      : stride(p.axes(stride_at)), padding(p.axes(padding_at)), dilation(p.axes(dilation_at)),
-        image(p.axes(image_at)), kernel(p.axes(kernel_at)), groups(p.integer(groups_at)) {}
+      : stride(p.axes(stride_at)), padding(p.axes(padding_at)), dilation(p.axes(dilation_at)), image(p.axes(image_at)),
+        kernel(p.axes(kernel_at)), groups(p.integer(groups_at)) {}
 
   /// Spatial length of y.
   int64_t out(int a) const {

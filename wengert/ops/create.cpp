@@ -29,8 +29,9 @@ int64_t step_count(int64_t start, int64_t stop, int64_t step) {
   const uint64_t width = step > 0 ? static_cast<uint64_t>(step) : -static_cast<uint64_t>(step);
   const uint64_t count = (distance - 1) / width + 1;
   if (count > static_cast<uint64_t>(max_size)) {
-    fail(ErrorKind::shape, "shape-size", "arange", "start " + std::to_string(start) + ", stop " + std::to_string(stop) +
-         ", step " + std::to_string(step), "at most 2^58 elements");
+    fail(ErrorKind::shape, "shape-size", "arange",
+         "start " + std::to_string(start) + ", stop " + std::to_string(stop) + ", step " + std::to_string(step),
+         "at most 2^58 elements");
   }
   return static_cast<int64_t>(count);
 }
@@ -58,10 +59,13 @@ const Primitive iota_primitive{
       want_supported(in, in.params.dtype(2));
       const int64_t rank = in.params.shape(0).rank(), axis = in.params.integer(1);
       want(axis >= 0 && axis < rank, in, ErrorKind::shape, "axis-range", "an axis of the shape");
-      return {Type::of(in.params.dtype(2), in.params.shape(0))}; },
+      return {Type::of(in.params.dtype(2), in.params.shape(0))};
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
-      return {convert(i[static_cast<size_t>(k.params().integer(1))], k.result().dtype)}; },
-    .samples = {.cases = {{{}, {Shape{4}, int64_t{0}, Dtype::int64}}, {{}, {Shape{2, 3}, int64_t{1}, Dtype::float32}}}, .dtypes = {Dtype::int64}},
+      return {convert(i[static_cast<size_t>(k.params().integer(1))], k.result().dtype)};
+    },
+    .samples = {.cases = {{{}, {Shape{4}, int64_t{0}, Dtype::int64}}, {{}, {Shape{2, 3}, int64_t{1}, Dtype::float32}}},
+                .dtypes = {Dtype::int64}},
 };
 
 const Primitive eye_primitive{
@@ -73,10 +77,12 @@ const Primitive eye_primitive{
     .infer = [](const Avals& in) -> Types {
       want_supported(in, in.params.dtype(2));
       want(in.params.shape(0).rank() == 2, in, ErrorKind::shape, "eye-rank", "a shape of rank 2");
-      return {Type::of(in.params.dtype(2), in.params.shape(0))}; },
+      return {Type::of(in.params.dtype(2), in.params.shape(0))};
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Dtype dtype = k.result().dtype;
-      return {select(i[1] - i[0] == k.integer(k.params().integer(1)), k.constant(1, dtype), k.constant(0, dtype))}; },
+      return {select(i[1] - i[0] == k.integer(k.params().integer(1)), k.constant(1, dtype), k.constant(0, dtype))};
+    },
     .samples = {.cases = {{{}, {Shape{3, 4}, int64_t{1}, Dtype::float32}}}, .dtypes = {Dtype::float32}},
 };
 
@@ -84,12 +90,14 @@ Array full(const Shape& shape, const Operand& value, Dtype dtype) {
   const CallScope scope(value, "full");
   if (!is_supported(dtype)) {
     fail(ErrorKind::dtype, "dtype-unsupported", operation_name(copy_primitive),
-         "shape " + to_string(shape) + ", dtype " + std::string(name(dtype)), "bool, uint8, int32, int64, float32 or float64");
+         "shape " + to_string(shape) + ", dtype " + std::string(name(dtype)),
+         "bool, uint8, int32, int64, float32 or float64");
   }
   if (!value.fits(dtype)) {
     fail(ErrorKind::value, "number-range", operation_name(copy_primitive),
          "shape " + to_string(shape) + ", value " + std::to_string(value.to_array().item<int64_t>()) + ", dtype " +
-             std::string(name(dtype)), "a number that " + std::string(name(dtype)) + " can hold");
+             std::string(name(dtype)),
+         "a number that " + std::string(name(dtype)) + " can hold");
   }
   const Array x = value.is_scalar() ? value.scalar(dtype) : convert(value, dtype);
   return bind(copy_primitive, broadcast_to(strengthen(x), shape));
@@ -104,8 +112,12 @@ Array ones(const Shape& shape, Dtype dtype, std::source_location where) {
   const CallScope scope(where, "ones");
   return full(shape, 1, dtype);
 }
-Array zeros_like(const Array& x, std::source_location where) { return zeros(Operand(x, where).shape(), x.dtype(), where); }
-Array ones_like(const Array& x, std::source_location where) { return ones(Operand(x, where).shape(), x.dtype(), where); }
+Array zeros_like(const Array& x, std::source_location where) {
+  return zeros(Operand(x, where).shape(), x.dtype(), where);
+}
+Array ones_like(const Array& x, std::source_location where) {
+  return ones(Operand(x, where).shape(), x.dtype(), where);
+}
 
 Array iota(const Shape& shape, int axis, Dtype dtype, std::source_location where) {
   const CallScope scope(where, "iota");
@@ -130,8 +142,9 @@ Array arange(double start, double stop, double step, Dtype dtype, std::source_lo
   const CallScope scope(where, "arange");
   const double count = std::ceil((stop - start) / step);
   if (step == 0 || !(count <= static_cast<double>(max_size)) || !std::isfinite(start)) {
-    fail(ErrorKind::value, "arange-step", "arange", "start " + number_text(start) + ", stop " + number_text(stop) +
-         ", step " + number_text(step), "finite numbers, a step that is not 0 and at most 2^58 elements");
+    fail(ErrorKind::value, "arange-step", "arange",
+         "start " + number_text(start) + ", stop " + number_text(stop) + ", step " + number_text(step),
+         "finite numbers, a step that is not 0 and at most 2^58 elements");
   }
   const Array index = iota({static_cast<int64_t>(std::max(count, 0.0))}, 0, float64);
   return convert(index * full({}, step, float64) + full({}, start, float64), dtype);

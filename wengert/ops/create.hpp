@@ -16,20 +16,25 @@ Array ones(const Shape& shape, Dtype dtype = float32, std::source_location where
 Array zeros_like(const Array& x, std::source_location where = std::source_location::current());
 Array ones_like(const Array& x, std::source_location where = std::source_location::current());
 /// Ones where column - row == diagonal. columns < 0: as many as rows.
-Array eye(int64_t rows, int64_t columns = -1, int64_t diagonal = 0, Dtype dtype = float32, std::source_location where = std::source_location::current());
+Array eye(int64_t rows, int64_t columns = -1, int64_t diagonal = 0, Dtype dtype = float32,
+          std::source_location where = std::source_location::current());
 /// start, start + step, ... below stop (above, for a negative step). Errors: value (step 0).
 Array arange(int64_t stop, std::source_location where = std::source_location::current());
-Array arange(int64_t start, int64_t stop, int64_t step = 1, Dtype dtype = int64, std::source_location where = std::source_location::current());
-Array arange(double start, double stop, double step, Dtype dtype = float32, std::source_location where = std::source_location::current());
+Array arange(int64_t start, int64_t stop, int64_t step = 1, Dtype dtype = int64,
+             std::source_location where = std::source_location::current());
+Array arange(double start, double stop, double step, Dtype dtype = float32,
+             std::source_location where = std::source_location::current());
 template <std::integral Start, std::integral Stop, std::integral Step = int64_t>
 Array arange(Start start, Stop stop, Step step = 1, Dtype dtype = int64,
              std::source_location where = std::source_location::current()) {
   return arange(static_cast<int64_t>(start), static_cast<int64_t>(stop), static_cast<int64_t>(step), dtype, where);
 }
 /// `count` equal steps from start to stop, both included. Errors: value (count < 0).
-Array linspace(double start, double stop, int64_t count, Dtype dtype = float32, std::source_location where = std::source_location::current());
+Array linspace(double start, double stop, int64_t count, Dtype dtype = float32,
+               std::source_location where = std::source_location::current());
 /// Index along one axis: element [i0, i1, ...] is i_axis.
-Array iota(const Shape& shape, int axis, Dtype dtype = int64, std::source_location where = std::source_location::current());
+Array iota(const Shape& shape, int axis, Dtype dtype = int64,
+           std::source_location where = std::source_location::current());
 /// The same values in memory of their own, row-major.
 Array contiguous(const Operand& x);
 

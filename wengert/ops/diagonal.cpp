@@ -37,26 +37,34 @@ const Primitive diagonal_primitive{
         if (d != a && d != b) shape.push_back(in[0].shape[d]);
       }
       shape.push_back(std::min(in[0].shape[static_cast<int>(a)].value(), in[0].shape[static_cast<int>(b)].value()));
-      return {Type::of(in[0].dtype, shape, in[0].weak)}; },
+      return {Type::of(in[0].dtype, shape, in[0].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(diagonal_primitive, d[0], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind(from_diagonal_primitive, ct, {e.params.integer(0), e.params.integer(1), e.in_type().shape}); },
-    .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
-      const int64_t a = in.params.integer(0), b = in.params.integer(1);
-      Strides strides{};
-      size_t to = 0;
-      for (int64_t d = 0; d < in[0].rank(); ++d) {
-        if (d != a && d != b) strides[to++] = layout.strides[static_cast<size_t>(d)];
-      }
-      strides[to] = layout.strides[static_cast<size_t>(a)] + layout.strides[static_cast<size_t>(b)];
-      return Layout::of(&out, strides); },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int) {
+          return bind(from_diagonal_primitive, ct, {e.params.integer(0), e.params.integer(1), e.in_type().shape});
+        },
+    .view =
+        [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
+          const int64_t a = in.params.integer(0), b = in.params.integer(1);
+          Strides strides{};
+          size_t to = 0;
+          for (int64_t d = 0; d < in[0].rank(); ++d) {
+            if (d != a && d != b) strides[to++] = layout.strides[static_cast<size_t>(d)];
+          }
+          strides[to] = layout.strides[static_cast<size_t>(a)] + layout.strides[static_cast<size_t>(b)];
+          return Layout::of(&out, strides);
+        },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const int64_t a = k.params().integer(0), b = k.params().integer(1);
       Coordinates at;
       size_t from = 0;
       for (int64_t d = 0; d < k.operand(0).rank(); ++d) at.push_back(d == a || d == b ? i.back() : i[from++]);
-      return {k(0, at)}; },
-    .samples = {{{{{3, 3}}, {int64_t{0}, int64_t{1}}}, {{{2, 4, 3}}, {int64_t{2}, int64_t{0}}}, {{{0, 2}}, {int64_t{0}, int64_t{1}}}}},
+      return {k(0, at)};
+    },
+    .samples = {{{{{3, 3}}, {int64_t{0}, int64_t{1}}},
+                 {{{2, 4, 3}}, {int64_t{2}, int64_t{0}}},
+                 {{{0, 2}}, {int64_t{0}, int64_t{1}}}}},
 };
 
 const Primitive from_diagonal_primitive{
@@ -74,17 +82,21 @@ const Primitive from_diagonal_primitive{
       const bool valid = a >= 0 && b >= 0 && a < shape.rank() && b < shape.rank() && a != b;
       if (valid) from.push_back(std::min(shape[static_cast<int>(a)].value(), shape[static_cast<int>(b)].value()));
       want(valid && from == in[0].shape, in, ErrorKind::shape, "from-diagonal", "the shape of that diagonal");
-      return {Type::of(in[0].dtype, shape, in[0].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(from_diagonal_primitive, d[0], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind(diagonal_primitive, ct, {e.params.integer(0), e.params.integer(1)}); },
+      return {Type::of(in[0].dtype, shape, in[0].weak)};
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(from_diagonal_primitive, d[0], e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(diagonal_primitive, ct, {e.params.integer(0), e.params.integer(1)}); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const int64_t a = k.params().integer(0), b = k.params().integer(1);
       if (k.operand(0).size == 0) return {k.constant(0, k.result().dtype)};
       const Expr row = i[static_cast<size_t>(a)], column = i[static_cast<size_t>(b)];
       const Expr last = k.integer(k.operand(0).shape.back().value() - 1);
       const Expr x = k(0, without(i, a, b, min(row, last)));
-      return {select(row == column, x, k.constant(0, k.result().dtype))}; },
+      return {select(row == column, x, k.constant(0, k.result().dtype))};
+    },
     .samples = {{{{{3}}, {int64_t{0}, int64_t{1}, Shape{3, 3}}}, {{{4, 2}}, {int64_t{2}, int64_t{0}, Shape{2, 4, 3}}}}},
 };
 

@@ -23,7 +23,7 @@ constexpr int dots = 0;
 
 struct Term {
   Array x;
-  Labels labels;   // one per axis
+  Labels labels;  // one per axis
 };
 
 bool has(const Labels& labels, int label) { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
@@ -76,21 +76,24 @@ Subscripts parse(std::string_view text, size_t operand_count) {
   Subscripts parsed;
   const size_t arrow = text.find("->");
   std::string_view rest = text.substr(0, arrow);
-  for (size_t comma = rest.find(','); ; comma = rest.find(',')) {
+  for (size_t comma = rest.find(',');; comma = rest.find(',')) {
     parsed.operands.push_back(parse_labels(rest.substr(0, comma), text));
     if (comma == rest.npos) break;
     rest.remove_prefix(comma + 1);
   }
   if (parsed.operands.size() != operand_count) {
-    fail(ErrorKind::value, "einsum-operands", "einsum", quoted(text) + ", " + std::to_string(operand_count) + (operand_count == 1 ? " operand" : " operands"),
+    fail(ErrorKind::value, "einsum-operands", "einsum",
+         quoted(text) + ", " + std::to_string(operand_count) + (operand_count == 1 ? " operand" : " operands"),
          "as many lists of indices as operands");
   }
   parsed.result = arrow == text.npos ? implied_result(parsed.operands) : parse_labels(text.substr(arrow + 2), text);
   for (size_t i = 0; i < parsed.result.size(); ++i) {
     const int label = parsed.result[i];
-    const bool known = label == dots || std::any_of(parsed.operands.begin(), parsed.operands.end(), [&](const Labels& l) { return has(l, label); });
+    const bool known = label == dots ||
+        std::any_of(parsed.operands.begin(), parsed.operands.end(), [&](const Labels& l) { return has(l, label); });
     if (!known || place(parsed.result, label) != static_cast<int>(i)) {
-      fail(ErrorKind::value, "einsum-result", "einsum", quoted(text), "indices of the operands in the result, each once");
+      fail(ErrorKind::value, "einsum-result", "einsum", quoted(text),
+           "indices of the operands in the result, each once");
     }
   }
   return parsed;
@@ -206,8 +209,10 @@ std::vector<Term> make_terms(std::string_view text, const Subscripts& subscripts
     const bool open = has(labels, dots);
     const int axes = x.rank() - static_cast<int>(labels.size()) + open;
     const std::string got = quoted(text) + ", operand " + std::to_string(i) + " " + describe(x);
-    if (is_bool(dtype)) fail(ErrorKind::dtype, "dtype-numeric", "einsum", got, "a numeric dtype, not bool; convert with astype()");
-    if (axes < 0 || (axes > 0 && !open)) fail(ErrorKind::shape, "einsum-rank", "einsum", got, "as many indices as the operand has axes");
+    if (is_bool(dtype))
+      fail(ErrorKind::dtype, "dtype-numeric", "einsum", got, "a numeric dtype, not bool; convert with astype()");
+    if (axes < 0 || (axes > 0 && !open))
+      fail(ErrorKind::shape, "einsum-rank", "einsum", got, "as many indices as the operand has axes");
     most_dots = std::max(most_dots, open ? axes : 0);
     terms.push_back({x, expanded(labels, axes)});
     for (size_t d = 0; d < terms[i].labels.size(); ++d) {
@@ -217,7 +222,8 @@ std::vector<Term> make_terms(std::string_view text, const Subscripts& subscripts
       const bool spreads = label < 0 && (length == 1 || it->second == 1);
       if (!added && it->second != length && !spreads) {
         const std::string name = label < 0 ? "\"...\"" : std::string("index ") + static_cast<char>(label);
-        fail(ErrorKind::shape, "einsum-length", "einsum", got, name + " of length " + std::to_string(it->second) + " as in an operand before");
+        fail(ErrorKind::shape, "einsum-length", "einsum", got,
+             name + " of length " + std::to_string(it->second) + " as in an operand before");
       }
       if (it->second == 1) it->second = length;
     }

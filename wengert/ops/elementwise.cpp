@@ -78,8 +78,8 @@ const Primitive mul_primitive{
     .operands = {"a", "b"},
     .infer = same_numeric,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return d[0] * e.in(1) + e.in(0) * d[1]; },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? ct * e.in(1) : e.in(0) * ct; },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int operand) { return operand == 0 ? ct * e.in(1) : e.in(0) * ct; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, i) * k(1, i)}; },
     .samples = {.cases = binary_cases, .dtypes = numeric},
 };
@@ -90,8 +90,9 @@ const Primitive div_primitive{
     .traits = Trait::elementwise | Trait::cheap,
     .operands = {"a", "b"},
     .infer = same_inexact,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dz = (dx - z dy) / y
-      return (d[0] - e.out() * d[1]) / e.in(1); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dz = (dx - z dy) / y
+      return (d[0] - e.out() * d[1]) / e.in(1);
+    },
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return ct / e.in(1); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, i) / k(1, i)}; },
     .samples = {binary_cases, {0.5, 2}},
@@ -99,8 +100,9 @@ const Primitive div_primitive{
 
 const Primitive pow_primitive{
     .name = "pow",
-    .doc = "z = x to the power y, as in C99. x, y: numeric, equal shapes; integers wrap, and to a negative power "
-           "give 0 unless x is 1 or -1.",
+    .doc =
+        "z = x to the power y, as in C99. x, y: numeric, equal shapes; integers wrap, and to a negative power "
+        "give 0 unless x is 1 or -1.",
     .traits = Trait::elementwise,
     .operands = {"a", "b"},
     .infer = same_numeric,
@@ -112,11 +114,13 @@ const Primitive pow_primitive{
       const Array vanishing = logical_or(x <= 0, z == 0);
       const Array to_x = where(constant, 0, y * power(x, where(constant, 1, y - 1)));
       const Array to_y = where(vanishing, 0, z * log(where(vanishing, 1, x)));
-      return to_x * d[0] + to_y * d[1]; },
+      return to_x * d[0] + to_y * d[1];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr x = k(0, i), y = k(1, i);
       if (x.dtype() != uint8) return {math("pow", x, y)};
-      return {convert(math("pow", convert(x, int32), convert(y, int32)), uint8)}; },
+      return {convert(math("pow", convert(x, int32), convert(y, int32)), uint8)};
+    },
     .samples = {.cases = binary_cases, .range = {0.5, 2}, .special = {0, 1, 2, 3}, .dtypes = numeric},
 };
 
@@ -132,13 +136,15 @@ const Primitive floor_divide_primitive{
 
 const Primitive remainder_primitive{
     .name = "remainder",
-    .doc = "z = x - y floor(x / y), exact, with the sign of y, as in Python. x, y: numeric, equal shapes. Integers by 0 "
-           "give 0, floats NaN.",
+    .doc =
+        "z = x - y floor(x / y), exact, with the sign of y, as in Python. x, y: numeric, equal shapes. Integers by 0 "
+        "give 0, floats NaN.",
     .traits = Trait::elementwise | Trait::cheap,
     .operands = {"a", "b"},
     .infer = same_numeric,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return d[0] - floor_divide(e.in(0), e.in(1)) * d[1]; },
+      return d[0] - floor_divide(e.in(0), e.in(1)) * d[1];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {mod(k(0, i), k(1, i))}; },
     .samples = {.cases = binary_cases, .range = {0.5, 2}, .dtypes = numeric, .smooth = false},
 };
@@ -160,7 +166,8 @@ const Primitive sign_primitive{
     .infer = same_numeric,
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr x = k(0, i), zero = k.constant(0, x.dtype());
-      return {select(zero < x, k.constant(1, x.dtype()), select(x < zero, k.constant(-1, x.dtype()), x))}; },
+      return {select(zero < x, k.constant(1, x.dtype()), select(x < zero, k.constant(-1, x.dtype()), x))};
+    },
     .samples = {.cases = unary_cases, .special = {0, inf, -inf, nan}, .dtypes = numeric, .smooth = false},
 };
 
@@ -172,7 +179,8 @@ const Primitive square_primitive{
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return 2 * e.in() * d[0]; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr x = k(0, i);
-      return {x * x}; },
+      return {x * x};
+    },
     .samples = {.cases = unary_cases, .special = {0, inf, nan}, .dtypes = numeric},
 };
 
@@ -271,9 +279,10 @@ const Primitive tanh_primitive{
     .doc = "y = tanh(x). x: inexact. At most 2 ULP. ±inf gives ±1; NaN stays.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = (1 - y²) dx, from y: finite at the ends
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = (1 - y²) dx, from y: finite at the ends
       const Array& y = e.out();
-      return (1 - y * y) * d[0]; },
+      return (1 - y * y) * d[0];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("tanh", k(0, i))}; },
     .samples = {unary_cases, {-3, 3}, {0, 9, -9, 100, -100, inf, -inf, nan}},
 };
@@ -283,9 +292,10 @@ const Primitive sigmoid_primitive{
     .doc = "y = 1 / (1 + exp(-x)). x: inexact. 0 and 1 at the ends.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = y (1 - y) dx, from y: finite at the ends
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = y (1 - y) dx, from y: finite at the ends
       const Array& y = e.out();
-      return y * (1 - y) * d[0]; },
+      return y * (1 - y) * d[0];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("sigmoid", k(0, i))}; },
     .samples = {unary_cases, {-3, 3}, {0, 20, -20, 1000, -1000, inf, -inf, nan}},
 };
@@ -297,7 +307,8 @@ const Primitive erf_primitive{
     .infer = same_inexact,
     // dy = 2 / sqrt(pi) exp(-x²) dx. exp(-28²) is 0, and the clamp keeps x exp(-x²) from being infinity times 0.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return 1.1283791670955126 * exp(-square(clamp(e.in(), -28, 28))) * d[0]; },
+      return 1.1283791670955126 * exp(-square(clamp(e.in(), -28, 28))) * d[0];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("erf", k(0, i))}; },
     .samples = {unary_cases, {-3, 3}, {0, 20, -20, 1000, inf, -inf, nan}},
 };
@@ -309,7 +320,8 @@ const Primitive erfc_primitive{
     .infer = same_inexact,
     // dy = -2 / sqrt(pi) exp(-x²) dx, with x clamped as in erf.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return -1.1283791670955126 * exp(-square(clamp(e.in(), -28, 28))) * d[0]; },
+      return -1.1283791670955126 * exp(-square(clamp(e.in(), -28, 28))) * d[0];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("erfc", k(0, i))}; },
     .samples = {unary_cases, {-3, 3}, {0, 20, -20, 1000, inf, -inf, nan}},
 };
@@ -329,9 +341,10 @@ const Primitive rsqrt_primitive{
     .doc = "y = 1 / sqrt(x). x: inexact. inf at 0, NaN below.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = -y³/2 dx
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = -y³/2 dx
       const Array& y = e.out();
-      return -0.5 * y * square(y) * d[0]; },
+      return -0.5 * y * square(y) * d[0];
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("rsqrt", k(0, i))}; },
     .samples = {unary_cases, {0.5, 3}, {1, inf, nan}},
 };
@@ -412,9 +425,10 @@ const Primitive isnan_primitive{
     .doc = "y = whether x is NaN, a bool. x: inexact.",
     .traits = Trait::elementwise | Trait::cheap | Trait::nondifferentiable,
     .infer = inexact_to_bool,
-    .lower = [](Lowering& k, const Coordinates& i) -> Values { 
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr x = k(0, i);
-      return {x != x}; },
+      return {x != x};
+    },
     .samples = {.cases = unary_cases, .special = {0, inf, -inf, nan}, .smooth = false},
 };
 
@@ -423,8 +437,7 @@ const Primitive isinf_primitive{
     .doc = "y = whether x is inf or -inf, a bool. x: inexact.",
     .traits = Trait::elementwise | Trait::cheap | Trait::nondifferentiable,
     .infer = inexact_to_bool,
-    .lower = [](Lowering& k, const Coordinates& i) -> Values { 
-      return {unary(Op::abs, k(0, i)) == inf}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {unary(Op::abs, k(0, i)) == inf}; },
     .samples = {.cases = unary_cases, .special = {0, inf, -inf, nan}, .smooth = false},
 };
 
@@ -433,8 +446,7 @@ const Primitive isfinite_primitive{
     .doc = "y = whether x is neither infinite nor NaN, a bool. x: inexact.",
     .traits = Trait::elementwise | Trait::cheap | Trait::nondifferentiable,
     .infer = inexact_to_bool,
-    .lower = [](Lowering& k, const Coordinates& i) -> Values { 
-      return {unary(Op::abs, k(0, i)) < inf}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {unary(Op::abs, k(0, i)) < inf}; },
     .samples = {.cases = unary_cases, .special = {0, inf, -inf, nan}, .smooth = false},
 };
 
@@ -448,7 +460,8 @@ const Primitive max_primitive{
     .infer = same_type,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array &x = e.in(0), &y = e.in(1);
-      return where(x > y, d[0], where(x < y, d[1], 0.5 * (d[0] + d[1]))); },
+      return where(x > y, d[0], where(x < y, d[1], 0.5 * (d[0] + d[1])));
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {max(k(0, i), k(1, i))}; },
     .samples = {.cases = binary_cases, .special = {0, 1, inf, nan}, .dtypes = every, .smooth = false},
 };
@@ -461,27 +474,32 @@ const Primitive min_primitive{
     .infer = same_type,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array &x = e.in(0), &y = e.in(1);
-      return where(x < y, d[0], where(x > y, d[1], 0.5 * (d[0] + d[1]))); },
+      return where(x < y, d[0], where(x > y, d[1], 0.5 * (d[0] + d[1])));
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {min(k(0, i), k(1, i))}; },
     .samples = {.cases = binary_cases, .special = {0, 1, inf, nan}, .dtypes = every, .smooth = false},
 };
 
 const Primitive clamp_primitive{
     .name = "clamp",
-    .doc = "y = min(max(x, low), high); NaN if one of them is. x, low, high: equal dtypes and shapes. The derivative is "
-           "that of high where it is in force, else of low where it is, else of x: at both ends it is that of x.",
+    .doc =
+        "y = min(max(x, low), high); NaN if one of them is. x, low, high: equal dtypes and shapes. The derivative is "
+        "that of high where it is in force, else of low where it is, else of x: at both ends it is that of x.",
     .traits = Trait::elementwise | Trait::cheap,
     .operands = {"x", "low", "high"},
     .infer = same_numeric,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array &x = e.in(0), &low = e.in(1), &high = e.in(2);
       const Array above = logical_or(x > high, low > high);
-      return where(above, d[2], where(x < low, d[1], d[0])); },
+      return where(above, d[2], where(x < low, d[1], d[0]));
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {min(max(k(0, i), k(1, i)), k(2, i))}; },
     .samples = {.cases = {{{{2, 3}, {2, 3}, {2, 3}}, {}, {}, {}, {{-2, 2}, {-1.5, -0.5}, {0.5, 1.5}}},
                           {{{}, {}, {}}, {}, {}, {}, {{-2, 2}, {-1.5, -0.5}, {0.5, 1.5}}},
                           {{{0, 4}, {0, 4}, {0, 4}}}},
-                .special = {0, 1, -inf, nan}, .dtypes = numeric, .smooth = false},
+                .special = {0, 1, -inf, nan},
+                .dtypes = numeric,
+                .smooth = false},
 };
 
 const Primitive where_primitive{
@@ -490,14 +508,16 @@ const Primitive where_primitive{
     .traits = Trait::elementwise | Trait::linear | Trait::cheap,
     .operands = {"condition", "a", "b"},
     .infer = [](const Avals& in) -> Types {
-      want(is_bool(in[0].dtype), in, ErrorKind::dtype, "where-condition", "a bool condition; compare, or convert with astype(bool_)");
+      want(is_bool(in[0].dtype), in, ErrorKind::dtype, "where-condition",
+           "a bool condition; compare, or convert with astype(bool_)");
       want(in[1].dtype == in[2].dtype, in, ErrorKind::dtype, "dtype-equal", "equal dtypes; convert with astype()");
       want(in[0].shape == in[1].shape && in[1].shape == in[2].shape, in, ErrorKind::shape, "shape-equal",
            "equal shapes; broadcast_to() first");
-      return {Type::of(in[1].dtype, in[1].shape, in[1].weak && in[2].weak)}; },
+      return {Type::of(in[1].dtype, in[1].shape, in[1].weak && in[2].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return where(e.in(0), d[1], d[2]); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 1 ? where(e.in(0), ct, 0) : where(e.in(0), 0, ct); },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int operand) { return operand == 1 ? where(e.in(0), ct, 0) : where(e.in(0), 0, ct); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {select(k(0, i), k(1, i), k(2, i))}; },
     .samples = {.cases = {{{{2, 3}, {2, 3}, {2, 3}}, {}, {}, {bool_}},
                           {{{}, {}, {}}, {}, {}, {bool_}},
@@ -515,14 +535,22 @@ const Primitive convert_primitive{
     .infer = [](const Avals& in) -> Types {
       want(is_supported(in.params.dtype(0)), in, ErrorKind::dtype, "dtype-unsupported",
            "bool, uint8, int32, int64, float32 or float64");
-      return {Type::of(in.params.dtype(0), in[0].shape)}; },
+      return {Type::of(in.params.dtype(0), in[0].shape)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return is_inexact(e.out_type().dtype) ? convert(d[0], e.out_type().dtype) : Array(); },
+      return is_inexact(e.out_type().dtype) ? convert(d[0], e.out_type().dtype) : Array();
+    },
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return convert(ct, e.in_type().dtype); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {convert(k(0, i), k.result().dtype)}; },
-    .samples = {.cases = {{{{2, 3}}, {float64}}, {{{}}, {float32}}, {{{2, 3}}, {int32}}, {{{3}}, {bool_}}, {{{3}}, {uint8}},
+    .samples = {.cases = {{{{2, 3}}, {float64}},
+                          {{{}}, {float32}},
+                          {{{2, 3}}, {int32}},
+                          {{{3}}, {bool_}},
+                          {{{3}}, {uint8}},
                           {{{0, 4}}, {int64}}},
-                .range = {0, 3}, .dtypes = every, .smooth = false},
+                .range = {0, 3},
+                .dtypes = every,
+                .smooth = false},
 };
 
 // The functions ------------------------------------------------------------------------------------------
@@ -599,7 +627,9 @@ Array minimum(const Operand& a, const Operand& b) {
   const CallScope scope(a, "minimum");
   return bind_broadcast(min_primitive, a, b);
 }
-Array clamp(const Operand& x, const Operand& low, const Operand& high) { return bind_broadcast(clamp_primitive, x, low, high); }
+Array clamp(const Operand& x, const Operand& low, const Operand& high) {
+  return bind_broadcast(clamp_primitive, x, low, high);
+}
 Array floor(const Operand& x) { return bind_rounding(floor_primitive, x); }
 Array round(const Operand& x) { return bind_rounding(round_primitive, x); }
 
@@ -622,7 +652,7 @@ Array less(const Operand& a, const Operand& b) { return bind_broadcast(lt_primit
 Array less_equal(const Operand& a, const Operand& b) { return bind_broadcast(le_primitive, a, b); }
 Array greater(const Operand& a, const Operand& b) {
   const CallScope scope(a, "greater");
-  common_shape(lt_primitive, {&a, &b});   // its error names a before b
+  common_shape(lt_primitive, {&a, &b});  // its error names a before b
   return bind_broadcast(lt_primitive, b, a);
 }
 Array greater_equal(const Operand& a, const Operand& b) {

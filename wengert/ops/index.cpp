@@ -16,7 +16,8 @@ using Values = std::vector<Expr>;
 
 void want_integers(const Avals& in, int first) {
   for (int i = first; i < in.size(); ++i) {
-    want(is_integer(in[i].dtype), in, ErrorKind::dtype, "index-dtype", "indices of an integer dtype; convert with astype(wg::int64)");
+    want(is_integer(in[i].dtype), in, ErrorKind::dtype, "index-dtype",
+         "indices of an integer dtype; convert with astype(wg::int64)");
   }
 }
 
@@ -33,7 +34,8 @@ Array bind_indexed(const Primitive& primitive, std::vector<Array> front, const R
 }
 
 void want_sums(const Avals& in) {
-  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric", "a numeric dtype, not bool; convert with astype()");
+  want(!is_bool(in[0].dtype), in, ErrorKind::dtype, "dtype-numeric",
+       "a numeric dtype, not bool; convert with astype()");
 }
 
 Array zeros_of(const Type& type) { return broadcast_to(detail::scalar(int64_t{0}, type.dtype, false), type.shape); }
@@ -106,7 +108,7 @@ Array cotangent_of_written(const RuleEquation& e, const Array& ct) {
   const Params params{order, int64_t{0}};
   const Array last = bind_indexed(scatter_set_primitive, {zeros(indexed, int64), numbers}, e, 2, params);
   Array counts = bind_indexed(take_primitive, {last}, e, 2, params) == numbers;
-  Shape aligned = indices;   // the axes of x behind the indices
+  Shape aligned = indices;  // the axes of x behind the indices
   while (aligned.rank() < taken.rank() - static_cast<int>(e.params.integer(1))) aligned.push_back(1);
   counts = broadcast_to(reshape(counts, aligned), taken.shape());
   return where(counts, taken, 0);
@@ -131,46 +133,60 @@ Sample scatter_sample(Shape x, Shape indices, Axes axes, int64_t at, Dtype dtype
   return s;
 }
 
-const Cases scatter_samples = {scatter_sample({5, 3}, {4}, {0}, 0, Dtype::float64), scatter_sample({2, 4, 3}, {2, 5}, {1}, 1, Dtype::float64),
-                               scatter_sample({4, 2, 3}, {6}, {0, 2}, 0, Dtype::float64), scatter_sample({5, 20}, {7}, {0}, 0, Dtype::float32),
-                               scatter_sample({5}, {}, {0}, 0, Dtype::float64), scatter_sample({3, 4}, {0}, {1}, 1, Dtype::float64)};
+const Cases scatter_samples = {scatter_sample({5, 3}, {4}, {0}, 0, Dtype::float64),
+                               scatter_sample({2, 4, 3}, {2, 5}, {1}, 1, Dtype::float64),
+                               scatter_sample({4, 2, 3}, {6}, {0, 2}, 0, Dtype::float64),
+                               scatter_sample({5, 20}, {7}, {0}, 0, Dtype::float32),
+                               scatter_sample({5}, {}, {0}, 0, Dtype::float64),
+                               scatter_sample({3, 4}, {0}, {1}, 1, Dtype::float64)};
 
 }  // namespace
 
 const Primitive take_primitive{
     .name = "take",
-    .doc = "Elements of x at indices along `axes`, one index array for each; their common shape comes in at place `at`.",
+    .doc =
+        "Elements of x at indices along `axes`, one index array for each; their common shape comes in at place `at`.",
     .traits = Trait::linear,
     .params = {"axes", "at"},
     .operands = {"x", "indices"},
     .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, infer_taken(in, 1), in[0].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind_indexed(take_primitive, {d[0]}, e, 1, e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind_indexed(scatter_add_primitive, {zeros_of(e.in_type()), ct}, e, 1, e.params); },
-    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
-      return bind_indexed(scatter_add_primitive, {sum, ct}, e, 1, e.params); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind_indexed(take_primitive, {d[0]}, e, 1, e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind_indexed(scatter_add_primitive, {zeros_of(e.in_type()), ct}, e, 1, e.params); },
+    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct,
+                     int) { return bind_indexed(scatter_add_primitive, {sum, ct}, e, 1, e.params); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, taken_from(k, 1, i))}; },
-    .samples = {{take_sample({5, 3}, {4}, {0}, 0, Dtype::float64), take_sample({2, 4, 3}, {2, 3}, {1}, 1, Dtype::float64),
-                 take_sample({4, 2, 3}, {5}, {0, 2}, 0, Dtype::float32), take_sample({4, 3}, {2}, {1}, 0, Dtype::float64, Dtype::int32),
+    .samples = {{take_sample({5, 3}, {4}, {0}, 0, Dtype::float64),
+                 take_sample({2, 4, 3}, {2, 3}, {1}, 1, Dtype::float64),
+                 take_sample({4, 2, 3}, {5}, {0, 2}, 0, Dtype::float32),
+                 take_sample({4, 3}, {2}, {1}, 0, Dtype::float64, Dtype::int32),
                  take_sample({5}, {}, {0}, 0, Dtype::float64), take_sample({3, 4}, {0}, {1}, 1, Dtype::float64)}},
 };
 
 const Primitive scatter_add_primitive{
     .name = "scatter_add",
-    .doc = "x with values added at indices: the transpose of take. Those that meet are added in the order of the indices.",
+    .doc =
+        "x with values added at indices: the transpose of take. Those that meet are added in the order of the indices.",
     .traits = Trait::linear,
     .params = {"axes", "at"},
     .operands = {"x", "values", "indices"},
     .infer = [](const Avals& in) -> Types {
       want_sums(in);
       want_values_like(in, infer_taken(in, 2));
-      return {Type::of(in[0].dtype, in[0].shape)}; },
+      return {Type::of(in[0].dtype, in[0].shape)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind_indexed(scatter_add_primitive, {d[0], d[1]}, e, 2, e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? ct : bind_indexed(take_primitive, {ct}, e, 2, e.params); },
-    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
-      return zeros & 2 ? e.in(0) : bind_indexed(scatter_add_primitive, {zeros_of(e.in_type()), e.in(1)}, e, 2, e.params); },
+      return bind_indexed(scatter_add_primitive, {d[0], d[1]}, e, 2, e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int operand) { return operand == 0 ? ct : bind_indexed(take_primitive, {ct}, e, 2, e.params); },
+    .drop_zeros =
+        [](const RuleEquation& e, uint64_t zeros) {
+          return zeros & 2 ? e.in(0)
+                           : bind_indexed(scatter_add_primitive, {zeros_of(e.in_type()), e.in(1)}, e, 2, e.params);
+        },
     .update = [](Lowering& k) { return scatter(k, loops::Combine::sum); },
     .samples = {scatter_samples},
 };
@@ -183,12 +199,16 @@ const Primitive scatter_set_primitive{
     .operands = {"x", "values", "indices"},
     .infer = [](const Avals& in) -> Types {
       want_values_like(in, infer_taken(in, 2));
-      return {Type::of(in[0].dtype, in[0].shape)}; },
+      return {Type::of(in[0].dtype, in[0].shape)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind_indexed(scatter_set_primitive, {d[0], d[1]}, e, 2, e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      if (operand == 1) return cotangent_of_written(e, ct);
-      return bind_indexed(scatter_set_primitive, {ct, zeros_of(e.in_type(1))}, e, 2, e.params); },
+      return bind_indexed(scatter_set_primitive, {d[0], d[1]}, e, 2, e.params);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          if (operand == 1) return cotangent_of_written(e, ct);
+          return bind_indexed(scatter_set_primitive, {ct, zeros_of(e.in_type(1))}, e, 2, e.params);
+        },
     .update = [](Lowering& k) { return scatter(k, loops::Combine::set); },
     .samples = {scatter_samples},
 };
@@ -202,7 +222,8 @@ void want_along_axis(const Avals& in, int last) {
   const auto axis = static_cast<int>(in.params.integer(0));
   want_integers(in, last);
   bool fits = in[0].rank() == in[last].rank() && axis >= 0 && axis < in[0].rank();
-  for (int d = 0; fits && d < in[0].rank(); ++d) fits = d == axis || in[0].shape[d].value() == in[last].shape[d].value();
+  for (int d = 0; fits && d < in[0].rank(); ++d)
+    fits = d == axis || in[0].shape[d].value() == in[last].shape[d].value();
   want(fits, in, ErrorKind::shape, "take-along-axis", "equal lengths of x and indices but along the axis");
   want(in[last].size == 0 || in[0].shape[axis].value() > 0, in, ErrorKind::index, "index-empty",
        "no indices, since axis " + std::to_string(axis) + " has no elements");
@@ -237,15 +258,18 @@ const Primitive take_along_axis_primitive{
     .operands = {"x", "indices"},
     .infer = [](const Avals& in) -> Types {
       want_along_axis(in, 1);
-      return {Type::of(in[0].dtype, in[1].shape, in[0].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(take_along_axis_primitive, d[0], e.in(1), e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind(add_along_axis_primitive, zeros_of(e.in_type()), ct, e.in(1), e.params); },
-    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
-      return bind(add_along_axis_primitive, sum, ct, e.in(1), e.params); },
+      return {Type::of(in[0].dtype, in[1].shape, in[0].weak)};
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(take_along_axis_primitive, d[0], e.in(1), e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(add_along_axis_primitive, zeros_of(e.in_type()), ct, e.in(1), e.params); },
+    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct,
+                     int) { return bind(add_along_axis_primitive, sum, ct, e.in(1), e.params); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, along_axis(k, 1, i))}; },
-    .samples = {{along_sample({{3, 4}, {3, 2}}, 1, Dtype::float64), along_sample({{3, 4, 2}, {5, 4, 2}}, 0, Dtype::float32),
-                 along_sample({{4}, {0}}, 0, Dtype::float64)}},
+    .samples = {{along_sample({{3, 4}, {3, 2}}, 1, Dtype::float64),
+                 along_sample({{3, 4, 2}, {5, 4, 2}}, 0, Dtype::float32), along_sample({{4}, {0}}, 0, Dtype::float64)}},
 };
 
 const Primitive add_along_axis_primitive{
@@ -258,16 +282,24 @@ const Primitive add_along_axis_primitive{
       want_sums(in);
       want_along_axis(in, 2);
       want_values_like(in, in[2].shape);
-      return {Type::of(in[0].dtype, in[0].shape)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(add_along_axis_primitive, d[0], d[1], e.in(2), e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? ct : bind(take_along_axis_primitive, ct, e.in(2), e.params); },
-    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
-      return zeros & 2 ? e.in(0) : bind(add_along_axis_primitive, zeros_of(e.in_type()), e.in(1), e.in(2), e.params); },
+      return {Type::of(in[0].dtype, in[0].shape)};
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(add_along_axis_primitive, d[0], d[1], e.in(2), e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int operand) { return operand == 0 ? ct : bind(take_along_axis_primitive, ct, e.in(2), e.params); },
+    .drop_zeros =
+        [](const RuleEquation& e, uint64_t zeros) {
+          return zeros & 2 ? e.in(0)
+                           : bind(add_along_axis_primitive, zeros_of(e.in_type()), e.in(1), e.in(2), e.params);
+        },
     .update = [](Lowering& k) -> Update {
       return {k.operand(1).shape, loops::Combine::sum, [&k](const Coordinates& i) { return along_axis(k, 2, i); },
-              [&k](const Coordinates& i) { return k(1, i); }}; },
-    .samples = {{along_sample({{3, 4}, {3, 2}, {3, 2}}, 1, Dtype::float64), along_sample({{3, 4, 2}, {5, 4, 2}, {5, 4, 2}}, 0, Dtype::float32),
+              [&k](const Coordinates& i) { return k(1, i); }};
+    },
+    .samples = {{along_sample({{3, 4}, {3, 2}, {3, 2}}, 1, Dtype::float64),
+                 along_sample({{3, 4, 2}, {5, 4, 2}, {5, 4, 2}}, 0, Dtype::float32),
                  along_sample({{4}, {0}, {0}}, 0, Dtype::float64)}},
 };
 
@@ -319,7 +351,8 @@ const Cases update_block_samples = {block_sample({{5, 4}, {2, 3}}, {2, 3}, Dtype
                                     block_sample({{}, {}}, {}, Dtype::float64, true)};
 
 Types infer_update_block(const Avals& in) {
-  want(in[1].dtype == in[0].dtype, in, ErrorKind::dtype, "dtype-equal", "an update of x's dtype; convert with astype()");
+  want(in[1].dtype == in[0].dtype, in, ErrorKind::dtype, "dtype-equal",
+       "an update of x's dtype; convert with astype()");
   want_block(in, 2, in[1].shape);
   return {Type::of(in[0].dtype, in[0].shape)};
 }
@@ -334,15 +367,19 @@ const Primitive dynamic_slice_primitive{
     .operands = {"x", "start"},
     .infer = [](const Avals& in) -> Types {
       want_block(in, 1, in.params.shape(0));
-      return {Type::of(in[0].dtype, in.params.shape(0), in[0].weak)}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind_indexed(dynamic_slice_primitive, {d[0]}, e, 1, e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind_indexed(dynamic_update_slice_primitive, {zeros_of(e.in_type()), ct}, e, 1); },
-    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
-      return bind_indexed(dynamic_add_slice_primitive, {sum, ct}, e, 1); },
+      return {Type::of(in[0].dtype, in.params.shape(0), in[0].weak)};
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind_indexed(dynamic_slice_primitive, {d[0]}, e, 1, e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind_indexed(dynamic_update_slice_primitive, {zeros_of(e.in_type()), ct}, e, 1); },
+    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct,
+                     int) { return bind_indexed(dynamic_add_slice_primitive, {sum, ct}, e, 1); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, in_block(k, 1, k.params().shape(0), i))}; },
     .samples = {{block_sample({{5, 4}}, {2, 3}, Dtype::float64, false), block_sample({{6}}, {6}, Dtype::float64, false),
-                 block_sample({{3, 7, 2}}, {1, 4, 2}, Dtype::float32, false), block_sample({{}}, {}, Dtype::float64, false)}},
+                 block_sample({{3, 7, 2}}, {1, 4, 2}, Dtype::float32, false),
+                 block_sample({{}}, {}, Dtype::float64, false)}},
 };
 
 const Primitive dynamic_update_slice_primitive{
@@ -352,10 +389,13 @@ const Primitive dynamic_update_slice_primitive{
     .operands = {"x", "update", "start"},
     .infer = infer_update_block,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind_indexed(dynamic_update_slice_primitive, {d[0], d[1]}, e, 2); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      if (operand == 1) return bind_indexed(dynamic_slice_primitive, {ct}, e, 2, {e.in_type(1).shape});
-      return bind_indexed(dynamic_update_slice_primitive, {ct, zeros_of(e.in_type(1))}, e, 2); },
+      return bind_indexed(dynamic_update_slice_primitive, {d[0], d[1]}, e, 2);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          if (operand == 1) return bind_indexed(dynamic_slice_primitive, {ct}, e, 2, {e.in_type(1).shape});
+          return bind_indexed(dynamic_update_slice_primitive, {ct, zeros_of(e.in_type(1))}, e, 2);
+        },
     .update = [](Lowering& k) { return update_block(k, loops::Combine::set); },
     .samples = {update_block_samples},
 };
@@ -367,13 +407,20 @@ const Primitive dynamic_add_slice_primitive{
     .operands = {"x", "update", "start"},
     .infer = [](const Avals& in) -> Types {
       want_sums(in);
-      return infer_update_block(in); },
+      return infer_update_block(in);
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind_indexed(dynamic_add_slice_primitive, {d[0], d[1]}, e, 2); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      return operand == 0 ? ct : bind_indexed(dynamic_slice_primitive, {ct}, e, 2, {e.in_type(1).shape}); },
-    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
-      return zeros & 2 ? e.in(0) : bind_indexed(dynamic_update_slice_primitive, {zeros_of(e.in_type()), e.in(1)}, e, 2); },
+      return bind_indexed(dynamic_add_slice_primitive, {d[0], d[1]}, e, 2);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          return operand == 0 ? ct : bind_indexed(dynamic_slice_primitive, {ct}, e, 2, {e.in_type(1).shape});
+        },
+    .drop_zeros =
+        [](const RuleEquation& e, uint64_t zeros) {
+          return zeros & 2 ? e.in(0)
+                           : bind_indexed(dynamic_update_slice_primitive, {zeros_of(e.in_type()), e.in(1)}, e, 2);
+        },
     .update = [](Lowering& k) { return update_block(k, loops::Combine::sum); },
     .samples = {update_block_samples},
 };

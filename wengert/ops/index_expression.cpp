@@ -15,11 +15,11 @@ namespace {
 /// An index expression worked out for one array: a slice, new axes, then index arrays.
 struct Selection {
   detail::SlicePlace place;
-  bool whole = true;            // the slice is all of x
-  Shape sliced, expanded;       // shapes of the slice, and of the slice with the new axes
-  std::vector<Array> arrays;    // of one shape
-  Axes axes;                    // of `expanded`, one for each array
-  int64_t at = 0;               // where their axes come into the result, see take
+  bool whole = true;          // the slice is all of x
+  Shape sliced, expanded;     // shapes of the slice, and of the slice with the new axes
+  std::vector<Array> arrays;  // of one shape
+  Axes axes;                  // of `expanded`, one for each array
+  int64_t at = 0;             // where their axes come into the result, see take
 
   bool plain() const { return whole && expanded == sliced; }
 };
@@ -33,9 +33,11 @@ class Selector {
   Selection run() {
     const auto is = [](Index::Kind kind) { return [kind](const Index& i) { return i.kind() == kind; }; };
     const auto count = [&](Index::Kind kind) { return std::count_if(indices_.begin(), indices_.end(), is(kind)); };
-    const auto used = static_cast<int>(static_cast<int64_t>(indices_.size()) - count(Index::Kind::ellipsis) - count(Index::Kind::new_axis));
+    const auto used = static_cast<int>(static_cast<int64_t>(indices_.size()) - count(Index::Kind::ellipsis) -
+                                       count(Index::Kind::new_axis));
     if (used > x_.rank()) {
-      refuse(ErrorKind::index, "index-count", std::to_string(used) + " indices", "at most one for each of " + std::to_string(x_.rank()) + " axes");
+      refuse(ErrorKind::index, "index-count", std::to_string(used) + " indices",
+             "at most one for each of " + std::to_string(x_.rank()) + " axes");
     }
     if (count(Index::Kind::ellipsis) > 1) refuse(ErrorKind::value, "index-ellipsis", "two ellipses", "one at most");
     gathers_ = count(Index::Kind::array) > 0;
@@ -44,7 +46,10 @@ class Selector {
         case Index::Kind::number: add_number(index.number()); break;
         case Index::Kind::range: add_range(index.range()); break;
         case Index::Kind::ellipsis: add_whole_axes(x_.rank() - used); break;
-        case Index::Kind::new_axis: end_run(); s_.expanded.push_back(1); break;
+        case Index::Kind::new_axis:
+          end_run();
+          s_.expanded.push_back(1);
+          break;
         case Index::Kind::array: add_array(index.array()); break;
       }
     }
@@ -73,10 +78,12 @@ class Selector {
   void add_number(int64_t i) {
     const int64_t n = length(), place = i < 0 ? i + n : i;
     if (place < 0 || place >= n) {
-      refuse(ErrorKind::index, "index-range", "index " + std::to_string(i) + " on axis " + std::to_string(axis()) + " of length " + std::to_string(n),
-             n == 0 ? "none, since the axis has no elements" : "an index from " + std::to_string(-n) + " to " + std::to_string(n - 1));
+      refuse(ErrorKind::index, "index-range",
+             "index " + std::to_string(i) + " on axis " + std::to_string(axis()) + " of length " + std::to_string(n),
+             n == 0 ? "none, since the axis has no elements"
+                    : "an index from " + std::to_string(-n) + " to " + std::to_string(n - 1));
     }
-    if (gathers_) begin_run();   // beside index arrays, a number counts as one of rank 0
+    if (gathers_) begin_run();  // beside index arrays, a number counts as one of rank 0
     s_.whole = false;
     s_.place.dropped.push_back(axis());
     s_.place.starts.push_back(place);
@@ -111,7 +118,8 @@ class Selector {
              "integers: the shape of the result would depend on values; choose with wg::where(mask, a, b)");
     }
     if (!is_integer(indices.dtype())) {
-      refuse(ErrorKind::dtype, "index-dtype", "indices " + describe(indices), "indices of an integer dtype; convert with astype(wg::int64)");
+      refuse(ErrorKind::dtype, "index-dtype", "indices " + describe(indices),
+             "indices of an integer dtype; convert with astype(wg::int64)");
     }
     begin_run();
     s_.axes.push_back(s_.expanded.rank());
@@ -139,7 +147,9 @@ class Selector {
       shape = joint;
       got += (got.empty() ? "indices " : ", ") + describe(a);
     }
-    if (!fits) refuse(ErrorKind::shape, "index-arrays", got, "index arrays that broadcast: equal lengths from the last axis on, or 1");
+    if (!fits)
+      refuse(ErrorKind::shape, "index-arrays", got,
+             "index arrays that broadcast: equal lengths from the last axis on, or 1");
     for (Array& a : s_.arrays) a = broadcast_to(a, shape);
   }
 
@@ -178,7 +188,8 @@ Shape selected_shape(const Selection& s) {
 
 /// `values` in x's dtype, in the shape of what is selected.
 Array fit_values(const char* operation, const Array& x, const Operand& values, const Shape& shape) {
-  const std::string got = "x " + describe(x) + ", values " + (values.is_scalar() ? std::string(name(values.dtype())) : describe(values.array()));
+  const std::string got = "x " + describe(x) + ", values " +
+      (values.is_scalar() ? std::string(name(values.dtype())) : describe(values.array()));
   if (promote(x.dtype(), false, values.dtype(), values.weak()) != x.dtype()) {
     fail(ErrorKind::dtype, "index-update", operation, got, "values that x's dtype can hold; convert with astype()");
   }
@@ -190,7 +201,8 @@ Array fit_values(const char* operation, const Array& x, const Operand& values, c
 }
 
 /// Binds an update of x, which is written over when nobody else holds it.
-Array bind_update(const Primitive& primitive, Array x, std::vector<Array> others, const Params& params, const Runtimes& runtimes = {}) {
+Array bind_update(const Primitive& primitive, Array x, std::vector<Array> others, const Params& params,
+                  const Runtimes& runtimes = {}) {
   others.insert(others.begin(), std::move(x));
   Array out;
   bind_donating(primitive, others, 1, params, runtimes, {&out, 1});
@@ -198,7 +210,8 @@ Array bind_update(const Primitive& primitive, Array x, std::vector<Array> others
 }
 
 Array bind_scatter(Array x, const Array& values, const Selection& s, bool sums) {
-  return bind_update(sums ? scatter_add_primitive : scatter_set_primitive, std::move(x), with_arrays({values}, s), {s.axes, s.at});
+  return bind_update(sums ? scatter_add_primitive : scatter_set_primitive, std::move(x), with_arrays({values}, s),
+                     {s.axes, s.at});
 }
 
 std::source_location place_of(std::span<const Index> indices) {
@@ -222,7 +235,7 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
   Array v = fit_values(operation, x_, values, selected_shape(s));
   if (!s.arrays.empty()) {
     if (s.plain()) return bind_scatter(std::move(x_), v, s, sums);
-    v = bind_scatter(sliced_and_expanded(x_, s), v, s, sums);   // the changed part takes the place of the old one
+    v = bind_scatter(sliced_and_expanded(x_, s), v, s, sums);  // the changed part takes the place of the old one
   }
   const bool adds = sums && s.arrays.empty();
   return bind_update(update_slice_primitive, std::move(x_), {reshape(v, s.sliced)},

@@ -18,13 +18,15 @@ namespace wengert {
 
 /// begin, begin + step, ... before end. Negative bounds count from the end of the axis, what lies beyond it is cut off.
 struct Range {
-  std::optional<int64_t> begin = {}, end = {};   // none: from one end of the axis to the other
+  std::optional<int64_t> begin = {}, end = {};  // none: from one end of the axis to the other
   int64_t step = 1;
 };
 /// The whole axis: ":" in Python.
 inline Range range() { return {}; }
 /// range(1, 5) is "1:5", range(1, {}) "1:", range({}, {}, -1) "::-1".
-inline Range range(std::optional<int64_t> begin, std::optional<int64_t> end, int64_t step = 1) { return {begin, end, step}; }
+inline Range range(std::optional<int64_t> begin, std::optional<int64_t> end, int64_t step = 1) {
+  return {begin, end, step};
+}
 
 /// Stands for as many whole axes as are left: "..." in Python.
 struct Ellipsis {};
@@ -46,7 +48,8 @@ class Index {
       : kind_(Kind::number), number_(number.value()), where_(where) {}
   Index(const Range& range, std::source_location where = std::source_location::current())
       : kind_(Kind::range), range_(range), where_(where) {}
-  Index(Ellipsis, std::source_location where = std::source_location::current()) : kind_(Kind::ellipsis), where_(where) {}
+  Index(Ellipsis, std::source_location where = std::source_location::current())
+      : kind_(Kind::ellipsis), where_(where) {}
   Index(NewAxis, std::source_location where = std::source_location::current()) : kind_(Kind::new_axis), where_(where) {}
   Index(const Array& array, std::source_location where = std::source_location::current())
       : kind_(Kind::array), array_(array), where_(where) {}

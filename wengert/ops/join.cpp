@@ -72,18 +72,23 @@ const Primitive concatenate_primitive{
         shape[static_cast<int>(axis)] += in[i].shape[static_cast<int>(axis)];
         weak &= in[i].weak;
       }
-      return {Type::of(in[0].dtype, shape, weak)}; },
+      return {Type::of(in[0].dtype, shape, weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(concatenate_primitive, d, e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      const int axis = axis_of(e.params);
-      const int64_t start = start_of(e.input_types, axis, operand);
-      return detail::slice(ct, part_of(ct.shape(), axis, start, e.in_type(operand).shape[axis])); },
-    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
-      std::vector<Array> operands(e.inputs.begin(), e.inputs.end());
-      for (size_t i = 0; i < operands.size(); ++i) {
-        if (zeros >> i & 1) operands[i] = detail::zeros_of(*e.input_types[i]);
-      }
-      return bind(concatenate_primitive, std::span<const Array>(operands), e.params); },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          const int axis = axis_of(e.params);
+          const int64_t start = start_of(e.input_types, axis, operand);
+          return detail::slice(ct, part_of(ct.shape(), axis, start, e.in_type(operand).shape[axis]));
+        },
+    .drop_zeros =
+        [](const RuleEquation& e, uint64_t zeros) {
+          std::vector<Array> operands(e.inputs.begin(), e.inputs.end());
+          for (size_t i = 0; i < operands.size(); ++i) {
+            if (zeros >> i & 1) operands[i] = detail::zeros_of(*e.input_types[i]);
+          }
+          return bind(concatenate_primitive, std::span<const Array>(operands), e.params);
+        },
     .piece = [](Lowering& k, int operand) -> Update {
       const int axis = axis_of(k.params());
       int64_t start = 0;
@@ -91,8 +96,10 @@ const Primitive concatenate_primitive{
       return {k.operand(operand).shape, loops::Combine::set,
               [&k, axis, start](Coordinates i) {
                 i[static_cast<size_t>(axis)] = i[static_cast<size_t>(axis)] + k.integer(start);
-                return i; },
-              [&k, operand](const Coordinates& i) { return k(operand, i); }, true}; },
+                return i;
+              },
+              [&k, operand](const Coordinates& i) { return k(operand, i); }, true};
+    },
     .samples = {{{{{3}, {2}, {4}}, {int64_t{0}}},
                  {{{2, 3}, {2, 1}}, {int64_t{1}}},
                  {{{2, 3}, {4, 3}}, {int64_t{0}}},
@@ -116,12 +123,14 @@ const Primitive pad_primitive{
         const bool negative = std::any_of(numbers->begin(), numbers->end(), [](int64_t n) { return n < 0; });
         want(!negative, in, ErrorKind::value, "pad-negative", "no negative numbers");
       }
-      return {Type::of(in[0].dtype, padded_shape(in[0].shape, in.params), in[0].weak && in[1].weak)}; },
+      return {Type::of(in[0].dtype, padded_shape(in[0].shape, in.params), in[0].weak && in[1].weak)};
+    },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       Axes strides;
       for (const int64_t gap : params.axes(2)) strides.push_back(gap + 1);
       const Array filled = broadcast_to(in[1], padded_shape(in[0].shape(), params));
-      return detail::set_slice(filled, in[0], {params.axes(0), in[0].shape(), strides}); },
+      return detail::set_slice(filled, in[0], {params.axes(0), in[0].shape(), strides});
+    },
     .samples = {{{{{3}, {}}, {Axes{1}, Axes{2}, Axes{0}}},
                  {{{2, 3}, {}}, {Axes{0, 1}, Axes{3, 0}, Axes{2, 1}}},
                  {{{0, 2}, {}}, {Axes{1, 0}, Axes{1, 0}, Axes{1, 0}}},
@@ -161,7 +170,7 @@ Array join(std::vector<Array> arrays, int64_t axis) {
 }
 
 void want_defined(const std::vector<Array>& arrays) {
-  for (const Array& x : arrays) static_cast<void>(Operand(x));   // throws
+  for (const Array& x : arrays) static_cast<void>(Operand(x));  // throws
 }
 
 }  // namespace
@@ -205,7 +214,7 @@ Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location
 }
 
 namespace {
-constexpr int64_t most_empty_parts = 1 << 16;   // of an axis without elements, which every number divides
+constexpr int64_t most_empty_parts = 1 << 16;  // of an axis without elements, which every number divides
 }  // namespace
 
 std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) {
@@ -224,11 +233,13 @@ std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, in
   const CallScope scope(x, "split");
   const Array a = x.to_array();
   const int along = static_cast<int>(normalize_axis("split", a, axis));
-  const bool unfit = std::any_of(sizes.begin(), sizes.end(), [&](int64_t n) { return n < 0 || n > a.shape()[along].value(); });
+  const bool unfit =
+      std::any_of(sizes.begin(), sizes.end(), [&](int64_t n) { return n < 0 || n > a.shape()[along].value(); });
   if (unfit || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != a.shape()[along].value()) {
     std::string list;
     for (int64_t n : sizes) list += (list.empty() ? "" : ",") + std::to_string(n);
-    fail(ErrorKind::shape, "split-sizes", "split", "x " + describe(a) + ", sizes [" + list + "], axis " + std::to_string(axis),
+    fail(ErrorKind::shape, "split-sizes", "split",
+         "x " + describe(a) + ", sizes [" + list + "], axis " + std::to_string(axis),
          "sizes that add up to " + std::to_string(a.shape()[along].value()));
   }
   std::vector<Array> parts;
@@ -250,7 +261,7 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
   const int rank = given.rank();
   const auto got = [&] {
     return "x " + describe(given) + ", value " + describe(value.to_array()) + ", low " + to_string(Param(low)) +
-           ", high " + to_string(Param(high)) + (interior.empty() ? "" : ", interior " + to_string(Param(interior)));
+        ", high " + to_string(Param(high)) + (interior.empty() ? "" : ", interior " + to_string(Param(interior)));
   };
   if (low.size() != rank || high.size() != rank || (!interior.empty() && interior.size() != rank)) {
     fail(ErrorKind::shape, "pad-rank", "pad", got(), "one number for each of " + std::to_string(rank) + " axes");

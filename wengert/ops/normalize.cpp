@@ -48,19 +48,22 @@ Types infer_over_axes(const Avals& in) {
   return {Type::of(in[0].dtype, shape, in[0].weak)};
 }
 
-const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}}, {{{3, 2}}, {Axes{0}, true}}, {{{2, 3, 4}}, {Axes{0, 2}, false}}};
+const Cases reduction_cases = {
+    {{{2, 3}}, {Axes{1}, false}}, {{{3, 2}}, {Axes{0}, true}}, {{{2, 3, 4}}, {Axes{0, 2}, false}}};
 
 }  // namespace
 
 const Primitive shift_primitive{
     .name = "shift",
-    .doc = "The largest element over axes, as a constant: what is subtracted before exp() and makes no difference to the "
-           "result has no derivative.",
+    .doc =
+        "The largest element over axes, as a constant: what is subtracted before exp() and makes no difference to the "
+        "result has no derivative.",
     .traits = Trait::nondifferentiable,
     .params = {"axes", "keepdims"},
     .infer = infer_over_axes,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      return max(in[0], params.axes(0), params.flag(1)); },
+      return max(in[0], params.axes(0), params.flag(1));
+    },
     .samples = {.cases = reduction_cases, .smooth = false},
 };
 
@@ -89,7 +92,8 @@ Types infer_softmax(const Avals& in) {
   return same_inexact(in);
 }
 
-const Cases softmax_cases = {{{{2, 3}}, {int64_t{1}}}, {{{3, 2}}, {int64_t{0}}}, {{{2, 3, 4}}, {int64_t{1}}}, {{{0, 3}}, {int64_t{1}}}};
+const Cases softmax_cases = {
+    {{{2, 3}}, {int64_t{1}}}, {{{3, 2}}, {int64_t{0}}}, {{{2, 3, 4}}, {int64_t{1}}}, {{{0, 3}}, {int64_t{1}}}};
 
 }  // namespace
 
@@ -102,10 +106,12 @@ const Primitive softmax_primitive{
       const int64_t axis = params.integer(0);
       if (length(in[0], axis) == 0) return in[0];
       const Exponentials e(in[0], axis);
-      return e.exponentials * repeat(1 / e.total, in[0]); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = y (dx - sum of y dx)
+      return e.exponentials * repeat(1 / e.total, in[0]);
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = y (dx - sum of y dx)
       const Array& y = e.out();
-      return y * (d[0] - repeat(kept_sum(y * d[0], e.params.integer(0)), y)); },
+      return y * (d[0] - repeat(kept_sum(y * d[0], e.params.integer(0)), y));
+    },
     .samples = {softmax_cases},
 };
 
@@ -118,10 +124,12 @@ const Primitive log_softmax_primitive{
       const int64_t axis = params.integer(0);
       if (length(in[0], axis) == 0) return in[0];
       const Exponentials e(in[0], axis);
-      return e.shifted - repeat(log(e.total), in[0]); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = dx - sum of softmax(x) dx
+      return e.shifted - repeat(log(e.total), in[0]);
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = dx - sum of softmax(x) dx
       const Array& y = e.out();
-      return d[0] - repeat(kept_sum(exp(y) * d[0], e.params.integer(0)), y); },
+      return d[0] - repeat(kept_sum(exp(y) * d[0], e.params.integer(0)), y);
+    },
     .samples = {softmax_cases},
 };
 
@@ -135,11 +143,13 @@ const Primitive logsumexp_primitive{
       const Axes& axes = params.axes(0);
       if (x.size() == 0) return log(sum(x, axes, params.flag(1)));
       const Exponentials e(x, axes, params.flag(1), true);
-      return log(e.total) + e.shift; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of exp(x - y) dx
+      return log(e.total) + e.shift;
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of exp(x - y) dx
       const Axes& axes = e.params.axes(0);
       const Array y = reshape(e.out(), kept_shape(e.in_type().shape, axes)), finite = where(y == -inf, 0, y);
-      return sum(exp(e.in() - repeat(finite, e.in())) * d[0], axes, e.params.flag(1)); },
+      return sum(exp(e.in() - repeat(finite, e.in())) * d[0], axes, e.params.flag(1));
+    },
     .samples = {reduction_cases},
 };
 
@@ -149,7 +159,8 @@ namespace {
 
 /// logits [..., classes] and one integer for each row.
 void want_labels(const Avals& in, int labels, const Shape& rows) {
-  want(is_integer(in[labels].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype; convert with astype(wg::int64)");
+  want(is_integer(in[labels].dtype), in, ErrorKind::dtype, "labels-dtype",
+       "labels of an integer dtype; convert with astype(wg::int64)");
   want(in[labels].shape == rows, in, ErrorKind::shape, "labels-shape", "one label for each row: " + to_string(rows));
 }
 
@@ -168,18 +179,21 @@ const Primitive pick_primitive{
     .traits = Trait::linear,
     .operands = {"x", "index"},
     .infer = [](const Avals& in) -> Types {
-      want(in[0].rank() > 0 && in[0].shape.back().value() > 0, in, ErrorKind::shape, "pick-classes", "x with elements along its last axis");
+      want(in[0].rank() > 0 && in[0].shape.back().value() > 0, in, ErrorKind::shape, "pick-classes",
+           "x with elements along its last axis");
       want_labels(in, 1, in[0].shape.first(in[0].rank() - 1));
-      return {Type::of(in[0].dtype, in[1].shape)}; },
+      return {Type::of(in[0].dtype, in[1].shape)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(pick_primitive, d[0], e.in(1)); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return bind(place_primitive, ct, e.in(1), {e.in_type().shape.back().value()}); },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(place_primitive, ct, e.in(1), {e.in_type().shape.back().value()}); },
     // A label may be anything when the kernel runs, so the address is kept inside the row whatever it is.
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr index = convert(k(1, i), Dtype::int64), last = k.integer(k.operand(0).shape.back() - 1);
       Coordinates at = i;
       at.push_back(max(min(index, last), k.integer(0)));
-      return {select(k.integer(0) <= index && index <= last, k(0, at), k.constant(nan, k.result().dtype))}; },
+      return {select(k.integer(0) <= index && index <= last, k(0, at), k.constant(nan, k.result().dtype))};
+    },
     .samples = {{labelled({{4, 3}, {4}}, {}, 3), labelled({{2, 2, 3}, {2, 2}}, {}, 3)}},
 };
 
@@ -191,13 +205,17 @@ const Primitive place_primitive{
     .operands = {"x", "index"},
     .infer = [](const Avals& in) -> Types {
       want_labels(in, 1, in[0].shape);
-      return {Type::of(in[0].dtype, in[0].shape + Shape{in.params.integer(0)})}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(place_primitive, d[0], e.in(1), e.params); },
+      return {Type::of(in[0].dtype, in[0].shape + Shape{in.params.integer(0)})};
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(place_primitive, d[0], e.in(1), e.params);
+    },
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(pick_primitive, ct, e.in(1)); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Coordinates row(i.begin(), i.end() - 1);
       const Expr x = k(0, row);
-      return {select(i.back() == convert(k(1, row), Dtype::int64), x, k.constant(0, x.dtype()))}; },
+      return {select(i.back() == convert(k(1, row), Dtype::int64), x, k.constant(0, x.dtype()))};
+    },
     .samples = {{labelled({{4}, {4}}, {int64_t{3}}, 3), labelled({{2, 2}, {2, 2}}, {int64_t{3}}, 3)}},
 };
 
@@ -208,12 +226,16 @@ const Primitive one_hot_primitive{
     .params = {"classes", "dtype"},
     .operands = {"labels"},
     .infer = [](const Avals& in) -> Types {
-      want(is_integer(in[0].dtype), in, ErrorKind::dtype, "labels-dtype", "labels of an integer dtype; convert with astype(wg::int64)");
-      return {Type::of(in.params.dtype(1), in[0].shape + Shape{in.params.integer(0)})}; },
+      want(is_integer(in[0].dtype), in, ErrorKind::dtype, "labels-dtype",
+           "labels of an integer dtype; convert with astype(wg::int64)");
+      return {Type::of(in.params.dtype(1), in[0].shape + Shape{in.params.integer(0)})};
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Coordinates row(i.begin(), i.end() - 1);
-      return {convert(i.back() == convert(k(0, row), Dtype::int64), k.result().dtype)}; },
-    .samples = {.cases = {{{{4}}, {int64_t{3}, Dtype::float32}}, {{{2, 2}}, {int64_t{3}, Dtype::bool_}}}, .dtypes = {Dtype::int64, Dtype::uint8}},
+      return {convert(i.back() == convert(k(0, row), Dtype::int64), k.result().dtype)};
+    },
+    .samples = {.cases = {{{{4}}, {int64_t{3}, Dtype::float32}}, {{{2, 2}}, {int64_t{3}, Dtype::bool_}}},
+                .dtypes = {Dtype::int64, Dtype::uint8}},
 };
 
 namespace {
@@ -242,7 +264,8 @@ Results cross_entropy_of_distributions(std::span<const Array> in, const Params& 
 /// logits, then labels or distributions.
 Types infer_cross_entropy(const Avals& in, bool distributions) {
   want(is_inexact(in[0].dtype), in, ErrorKind::dtype, "dtype-inexact", "logits of a floating dtype");
-  want(in[0].rank() > 0 && in[0].shape.back().value() > 0, in, ErrorKind::shape, "cross-entropy-classes", "logits with at least one class along the last axis");
+  want(in[0].rank() > 0 && in[0].shape.back().value() > 0, in, ErrorKind::shape, "cross-entropy-classes",
+       "logits with at least one class along the last axis");
   const Shape rows = in[0].shape.first(in[0].rank() - 1);
   if (distributions) same_inexact(in);
   else want_labels(in, 1, rows);
@@ -255,14 +278,16 @@ Types infer_cross_entropy(const Avals& in, bool distributions) {
 // label comes softmax(x) - one_hot(label), element by element. No array of x's size is stored in between.
 const Primitive softmax_cross_entropy_primitive{
     .name = "softmax_cross_entropy",
-    .doc = "log of the sum of exp(x) minus x at the label, along the last axis; with `mean`, its mean over all examples.",
+    .doc =
+        "log of the sum of exp(x) minus x at the label, along the last axis; with `mean`, its mean over all examples.",
     .params = {"mean"},
     .operands = {"logits", "labels"},
     .infer = [](const Avals& in) { return infer_cross_entropy(in, false); },
     .body = cross_entropy_of_labels,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of softmax(x) dx - dx at the label
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of softmax(x) dx - dx at the label
       const Array expected = sum(Rows(e.in()).softmax() * d[0], {-1});
-      return over_examples(expected - bind(pick_primitive, d[0], e.in(1)), e.params); },
+      return over_examples(expected - bind(pick_primitive, d[0], e.in(1)), e.params);
+    },
     .samples = {{labelled({{4, 3}, {4}}, {true}, 3), labelled({{2, 2, 3}, {2, 2}}, {false}, 3)}},
 };
 
@@ -278,7 +303,8 @@ const Primitive distribution_cross_entropy_primitive{
       const Array& p = e.in(1);
       const Rows rows(e.in());
       const Array weights = rows.spread(sum(p, {-1})), surprise = rows.spread(log(rows.total)) - rows.shifted;
-      return over_examples(sum((rows.softmax() * weights - p) * d[0] + surprise * d[1], {-1}), e.params); },
+      return over_examples(sum((rows.softmax() * weights - p) * d[0] + surprise * d[1], {-1}), e.params);
+    },
     .samples = {.cases = {{{{4, 3}, {4, 3}}, {true}}, {{{2, 2, 3}, {2, 2, 3}}, {false}}}, .range = {0.1, 1}},
 };
 
@@ -363,16 +389,22 @@ const Primitive layer_norm_primitive{
     .infer = [](const Avals& in) -> Types {
       want(in[0].rank() > 0, in, ErrorKind::shape, "layer-norm-rank", "x of rank 1 or more");
       want_vectors(in, in[0].rank() - 1);
-      return {Type::of(in[0].dtype, in[0].shape)}; },
+      return {Type::of(in[0].dtype, in[0].shape)};
+    },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const int last = in[0].rank() - 1;
       const Moments m(in[0], Axes{last}, params.number(eps_at));
-      return Affine(in, params, 1).apply(m.normalized, last); },
+      return Affine(in, params, 1).apply(m.normalized, last);
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const int last = e.in().rank() - 1;
       const Moments m(e.in(), Axes{last}, e.params.number(eps_at));
-      return affine_tangent(e, d, m, Axes{last}, last); },
-    .samples = {{{{{3, 4}}, {1e-5, false, false}}, {{{3, 4}, {4}, {4}}, {1e-5, true, true}}, {{{2, 3, 4}, {4}}, {0.1, true, false}}, {{{2, 4}, {4}}, {0.1, false, true}}}},
+      return affine_tangent(e, d, m, Axes{last}, last);
+    },
+    .samples = {{{{{3, 4}}, {1e-5, false, false}},
+                 {{{3, 4}, {4}, {4}}, {1e-5, true, true}},
+                 {{{2, 3, 4}, {4}}, {0.1, true, false}},
+                 {{{2, 4}, {4}}, {0.1, false, true}}}},
 };
 
 const Primitive batch_norm_primitive{
@@ -384,16 +416,19 @@ const Primitive batch_norm_primitive{
       want(in[0].rank() > 1, in, ErrorKind::shape, "batch-norm-rank", "x of rank 2 or more: [N, C, ...]");
       want_vectors(in, 1);
       const Type* vector = Type::of(in[0].dtype, {in[0].shape[1]});
-      return {Type::of(in[0].dtype, in[0].shape), vector, vector}; },
+      return {Type::of(in[0].dtype, in[0].shape), vector, vector};
+    },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Array& x = in[0];
       const Moments m(x, all_but_channels(x.rank()), params.number(eps_at));
       const Shape vector{x.shape()[1]};
-      return {Affine(in, params, 1).apply(m.normalized, 1), reshape(m.mean, vector), reshape(m.var, vector)}; },
+      return {Affine(in, params, 1).apply(m.normalized, 1), reshape(m.mean, vector), reshape(m.var, vector)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Axes axes = all_but_channels(e.in().rank());
       const Moments m(e.in(), axes, e.params.number(eps_at));
-      return {affine_tangent(e, d, m, axes, 1), mean(d[0], axes), 2 * mean(m.centered * d[0], axes)}; },
+      return {affine_tangent(e, d, m, axes, 1), mean(d[0], axes), 2 * mean(m.centered * d[0], axes)};
+    },
     .samples = {{{{{4, 3}}, {1e-5, false, false}}, {{{2, 3, 2, 2}, {3}, {3}}, {0.1, true, true}}}},
 };
 
@@ -405,12 +440,16 @@ const Primitive batch_norm_inference_primitive{
     .infer = [](const Avals& in) -> Types {
       want(in[0].rank() > 1, in, ErrorKind::shape, "batch-norm-rank", "x of rank 2 or more: [N, C, ...]");
       want_vectors(in, 1);
-      return {Type::of(in[0].dtype, in[0].shape)}; },
+      return {Type::of(in[0].dtype, in[0].shape)};
+    },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Array centered = in[0] - along(in[1], in[0], 1);
       const Array rstd = rsqrt(in[2] + params.number(eps_at));
-      return Affine(in, params, 3).apply(centered * along(rstd, centered, 1), 1); },
-    .samples = {.cases = {{{{4, 3}, {3}, {3}}, {1e-5, false, false}}, {{{2, 3, 2, 2}, {3}, {3}, {3}, {3}}, {0.1, true, true}}}, .range = {0.5, 2}},
+      return Affine(in, params, 3).apply(centered * along(rstd, centered, 1), 1);
+    },
+    .samples = {.cases = {{{{4, 3}, {3}, {3}}, {1e-5, false, false}},
+                          {{{2, 3, 2, 2}, {3}, {3}, {3}, {3}}, {0.1, true, true}}},
+                .range = {0.5, 2}},
 };
 
 const Primitive norm_primitive{
@@ -419,11 +458,13 @@ const Primitive norm_primitive{
     .params = {"axes", "keepdims"},
     .infer = infer_over_axes,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      return sqrt(sum(square(in[0]), params.axes(0), params.flag(1))); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of x / y dx
+      return sqrt(sum(square(in[0]), params.axes(0), params.flag(1)));
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of x / y dx
       const Array kept = reshape(e.out(), kept_shape(e.in_type().shape, e.params.axes(0)));
       const Array y = repeat(kept, e.in()), zero = y == 0;
-      return sum(where(zero, 0, e.in() / where(zero, 1, y)) * d[0], e.params.axes(0), e.params.flag(1)); },
+      return sum(where(zero, 0, e.in() / where(zero, 1, y)) * d[0], e.params.axes(0), e.params.flag(1));
+    },
     .samples = {reduction_cases, {0.5, 2}},
 };
 
@@ -460,7 +501,8 @@ void check_labels(const char* operation, const Array& labels, int64_t classes) {
   const std::vector<int64_t> values = integers_of(labels);
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= 0 && values[i] < classes) continue;
-    fail(ErrorKind::index, "label-range", operation, "label " + std::to_string(values[i]) + " at place " + std::to_string(i) + " of " + describe(labels),
+    fail(ErrorKind::index, "label-range", operation,
+         "label " + std::to_string(values[i]) + " at place " + std::to_string(i) + " of " + describe(labels),
          "labels from 0 to " + std::to_string(classes - 1));
   }
 }
@@ -487,7 +529,7 @@ struct NamedVector {
 };
 /// Statistics, weight and bias are as long as that axis of x, where they are given.
 void want_vectors(const char* operation, const Array& x, int axis, std::initializer_list<NamedVector> vectors) {
-  if (x.rank() <= axis || axis < 0) return;   // the primitive says so
+  if (x.rank() <= axis || axis < 0) return;  // the primitive says so
   const Shape wanted{x.shape()[axis]};
   for (const NamedVector& v : vectors) {
     if (!v.vector.defined() || v.vector.shape() == wanted) continue;
@@ -512,7 +554,9 @@ Array log_softmax(const Operand& x, int64_t axis) { return along_axis("log_softm
 Array logsumexp(const Operand& x, const Axes& axes, bool keepdims) {
   return over_axes("logsumexp", logsumexp_primitive, x, axes, keepdims);
 }
-Array norm(const Operand& x, const Axes& axes, bool keepdims) { return over_axes("norm", norm_primitive, x, axes, keepdims); }
+Array norm(const Operand& x, const Axes& axes, bool keepdims) {
+  return over_axes("norm", norm_primitive, x, axes, keepdims);
+}
 
 Array softmax_cross_entropy(const Operand& logits, const Operand& labels) {
   return cross_entropy("softmax_cross_entropy", logits, labels, true);
@@ -524,7 +568,8 @@ Array softmax_cross_entropy_each(const Operand& logits, const Operand& labels) {
 Array one_hot(const Operand& labels, int64_t classes, Dtype dtype) {
   const CallScope scope(labels);
   const Array l = labels.to_array();
-  if (classes < 0) fail(ErrorKind::value, "one-hot-classes", "one_hot", std::to_string(classes) + " classes", "0 or more");
+  if (classes < 0)
+    fail(ErrorKind::value, "one-hot-classes", "one_hot", std::to_string(classes) + " classes", "0 or more");
   if (is_integer(l.dtype())) check_labels("one_hot", l, classes);
   return bind(one_hot_primitive, l, {classes, dtype});
 }
@@ -540,15 +585,17 @@ BatchNorm batch_norm(const Operand& x, const Array& weight, const Array& bias, d
   const CallScope scope(x);
   const Array a = to_inexact(x);
   want_vectors("batch_norm", a, 1, {{"weight", weight}, {"bias", bias}});
-  std::vector<Array> out = bind_all(batch_norm_primitive, defined_of(a, {&weight, &bias}), 3, {eps, weight.defined(), bias.defined()});
+  std::vector<Array> out =
+      bind_all(batch_norm_primitive, defined_of(a, {&weight, &bias}), 3, {eps, weight.defined(), bias.defined()});
   return {out[0], out[1], out[2]};
 }
 
-Array batch_norm_inference(const Operand& x, const Array& mean, const Array& var, const Array& weight, const Array& bias,
-                           double eps) {
+Array batch_norm_inference(const Operand& x, const Array& mean, const Array& var, const Array& weight,
+                           const Array& bias, double eps) {
   const CallScope scope(x);
   const Array a = to_inexact(x);
-  want_vectors("batch_norm_inference", a, 1, {{"mean", Operand(mean).array()}, {"var", Operand(var).array()}, {"weight", weight}, {"bias", bias}});
+  want_vectors("batch_norm_inference", a, 1,
+               {{"mean", Operand(mean).array()}, {"var", Operand(var).array()}, {"weight", weight}, {"bias", bias}});
   const std::vector<Array> in = defined_of(a, {&mean, &var, &weight, &bias});
   return bind(batch_norm_inference_primitive, in, {eps, weight.defined(), bias.defined()});
 }

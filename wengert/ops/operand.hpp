@@ -18,9 +18,16 @@ class Operand {
   template <class T>
     requires std::is_arithmetic_v<T>
   Operand(T value, std::source_location where = std::source_location::current()) : where_(where) {
-    if constexpr (std::is_same_v<T, bool>) { kind_ = Dtype::bool_; integer_ = value; }
-    else if constexpr (std::is_integral_v<T>) { kind_ = Dtype::int64; integer_ = static_cast<int64_t>(value); }
-    else { kind_ = Dtype::float32; number_ = static_cast<double>(value); }
+    if constexpr (std::is_same_v<T, bool>) {
+      kind_ = Dtype::bool_;
+      integer_ = value;
+    } else if constexpr (std::is_integral_v<T>) {
+      kind_ = Dtype::int64;
+      integer_ = static_cast<int64_t>(value);
+    } else {
+      kind_ = Dtype::float32;
+      number_ = static_cast<double>(value);
+    }
   }
 
   /// Whether a plain number was given: it is weak, and takes the other operand's dtype.
@@ -92,7 +99,7 @@ class CallScope {
 
  private:
   Thread& state_;
-  const char* saved_ = nullptr;   // what an outer function is called
+  const char* saved_ = nullptr;  // what an outer function is called
 };
 
 }  // namespace wengert

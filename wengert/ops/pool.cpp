@@ -10,7 +10,7 @@ namespace {
 
 using Values = std::vector<Expr>;
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr int64_t largest_window = 256;   // its elements are written out one by one
+constexpr int64_t largest_window = 256;  // its elements are written out one by one
 
 enum Place { size_at, stride_at, padding_at, image_at };
 const std::vector<const char*> param_names = {"size", "stride", "padding", "image"};
@@ -60,7 +60,11 @@ Values lower_max_pool(Lowering& k, const Coordinates& i) {
       const Coordinates at = window_element(k, g, i, k.integer(row), k.integer(column), inside);
       const Expr value = select(inside, k(0, at), k.constant(-inf, dtype));
       const Expr number = k.integer(row * g.size[1] + column, Dtype::int32);
-      if (!best.defined()) { best = value; place = number; continue; }
+      if (!best.defined()) {
+        best = value;
+        place = number;
+        continue;
+      }
       const Expr better = best < value || (value != value && best == best);
       best = select(better, value, best);
       place = select(better, number, place);
@@ -123,11 +127,15 @@ const Primitive max_pool_primitive{
     .infer = [](const Avals& in) -> Types {
       want(in[0].rank() == 4, in, ErrorKind::shape, "pool-rank", "an array of rank 4");
       const Shape shape = pooled(in[0], Geometry(in.params));
-      return {Type::of(in[0].dtype, shape), Type::of(Dtype::int32, shape)}; },
+      return {Type::of(in[0].dtype, shape), Type::of(Dtype::int32, shape)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return {bind(pool_gather_primitive, d[0], e.out(1), e.params), Array()}; },
+      return {bind(pool_gather_primitive, d[0], e.out(1), e.params), Array()};
+    },
     .lower = lower_max_pool,
-    .samples = {.cases = {sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)}, .smooth = false},
+    .samples = {.cases = {sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false),
+                          sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)},
+                .smooth = false},
 };
 
 const Primitive pool_gather_primitive{
@@ -137,15 +145,19 @@ const Primitive pool_gather_primitive{
     .params = param_names,
     .operands = {"x", "place"},
     .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, pooled(in[0], Geometry(in.params)))}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(pool_gather_primitive, d[0], e.in(1), e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(pool_scatter_primitive, ct, e.in(1), e.params); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(pool_gather_primitive, d[0], e.in(1), e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(pool_scatter_primitive, ct, e.in(1), e.params); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Geometry g(k.params());
       const Expr place = convert(k(1, i), Dtype::int64), width = k.integer(g.size[1]);
       Expr inside;
       const Coordinates at = window_element(k, g, i, floordiv(place, width), mod(place, width), inside);
       const Expr value = k(0, at);
-      return {select(inside, value, k.constant(0, value.dtype()))}; },
+      return {select(inside, value, k.constant(0, value.dtype()))};
+    },
     .samples = {{sample({{2, 3, 4, 6}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true)}},
 };
 
@@ -156,12 +168,17 @@ const Primitive pool_scatter_primitive{
     .params = param_names,
     .operands = {"ct", "place"},
     .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], Geometry(in.params)))}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(pool_scatter_primitive, d[0], e.in(1), e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(pool_gather_primitive, ct, e.in(1), e.params); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(pool_scatter_primitive, d[0], e.in(1), e.params);
+    },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(pool_gather_primitive, ct, e.in(1), e.params); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Geometry g(k.params());
-      return g.disjoint() ? lower_scatter_disjoint(k, g, i) : Values{sum_of_windows(k, g, i, true)}; },
-    .samples = {{sample({{2, 3, 2, 3}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true), sample({{1, 2, 3, 3}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true)}},
+      return g.disjoint() ? lower_scatter_disjoint(k, g, i) : Values{sum_of_windows(k, g, i, true)};
+    },
+    .samples = {{sample({{2, 3, 2, 3}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true),
+                 sample({{1, 2, 3, 3}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true)}},
 };
 
 const Primitive window_sum_primitive{
@@ -171,9 +188,11 @@ const Primitive window_sum_primitive{
     .params = param_names,
     .infer = [](const Avals& in) -> Types {
       want(in[0].rank() == 4, in, ErrorKind::shape, "pool-rank", "an array of rank 4");
-      return {Type::of(in[0].dtype, pooled(in[0], Geometry(in.params)))}; },
+      return {Type::of(in[0].dtype, pooled(in[0], Geometry(in.params)))};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(window_sum_primitive, d[0], e.params); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(window_spread_primitive, ct, e.params); },
+    .transpose = [](const RuleEquation& e, const Array& ct,
+                    int) { return bind(window_spread_primitive, ct, e.params); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Geometry g(k.params());
       return {k.reduce(loops::Combine::sum, {g.size[0], g.size[1]}, {}, [&](const Coordinates& r) {
@@ -181,7 +200,8 @@ const Primitive window_sum_primitive{
         const Coordinates at = window_element(k, g, i, r[0], r[1], inside);
         const Expr value = k(0, at);
         return select(inside, value, k.constant(0, value.dtype()));
-      })}; },
+      })};
+    },
     .samples = {{sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)}},
 };
 
@@ -191,9 +211,13 @@ const Primitive window_spread_primitive{
     .traits = Trait::linear | Trait::reduction,
     .params = param_names,
     .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], Geometry(in.params)))}; },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(window_spread_primitive, d[0], e.params); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {
+      return bind(window_spread_primitive, d[0], e.params);
+    },
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(window_sum_primitive, ct, e.params); },
-    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {sum_of_windows(k, Geometry(k.params()), i, false)}; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values {
+      return {sum_of_windows(k, Geometry(k.params()), i, false)};
+    },
     .samples = {{sample({{2, 3, 2, 3}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 3, 3}}, 3, 2, 1, {5, 5}, false)}},
 };
 
@@ -204,10 +228,11 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
   const std::array<int64_t, 2> stride = given.value_or(size);
   if (x.rank() != 4) fail(ErrorKind::shape, "pool-rank", operation, "x " + describe(x), "x [N,C,H,W]");
   for (size_t a = 0; a < 2; ++a) {
-    const std::string got = "x " + describe(x) + ", size " + std::to_string(size[a]) + ", stride " + std::to_string(stride[a]) +
-                            ", padding " + std::to_string(padding[a]);
+    const std::string got = "x " + describe(x) + ", size " + std::to_string(size[a]) + ", stride " +
+        std::to_string(stride[a]) + ", padding " + std::to_string(padding[a]);
     const bool valid = size[a] >= 1 && stride[a] >= 1 && padding[a] >= 0 && padding[a] <= size[a] / 2;
-    if (!valid) fail(ErrorKind::value, "pool-window", operation, got, "size and stride >= 1, padding at most half the size");
+    if (!valid)
+      fail(ErrorKind::value, "pool-window", operation, got, "size and stride >= 1, padding at most half the size");
     if (size[a] > max_size || x.dim(2 + static_cast<int>(a)).value() + 2 * padding[a] < size[a]) {
       fail(ErrorKind::shape, "pool-size", operation, got, "a window that fits on the padded image");
     }
@@ -223,7 +248,8 @@ Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<st
   const Array a = to_inexact(x);
   const Params params = pool_params("max_pool2d", a, size, stride, padding);
   if (size[0] * size[1] > largest_window) {
-    fail(ErrorKind::value, "pool-window-large", "max_pool2d", "a window of " + std::to_string(size[0] * size[1]) + " elements",
+    fail(ErrorKind::value, "pool-window-large", "max_pool2d",
+         "a window of " + std::to_string(size[0] * size[1]) + " elements",
          "at most 256; for whole images use wg::max(x, {2, 3}, true)");
   }
   return bind_all(max_pool_primitive, {&a, 1}, 2, params)[0];

@@ -44,7 +44,8 @@ struct Product {
 
   Product(const Params& p, int lhs_rank, int rhs_rank)
       : lhs_contract(p.axes(0)), rhs_contract(p.axes(1)), lhs_batch(p.axes(2)), rhs_batch(p.axes(3)), dtype(p.dtype(4)),
-        lhs_free(free_axes(lhs_rank, lhs_contract, lhs_batch)), rhs_free(free_axes(rhs_rank, rhs_contract, rhs_batch)) {}
+        lhs_free(free_axes(lhs_rank, lhs_contract, lhs_batch)), rhs_free(free_axes(rhs_rank, rhs_contract, rhs_batch)) {
+  }
 };
 
 Params product_params(const ProductAxes& axes, Dtype dtype) {
@@ -95,8 +96,8 @@ Types infer_product(const Avals& in) {
 }
 
 /// The coordinates of one operand.
-Coordinates operand_at(int rank, const Axes& batch, const Axes& free, const Axes& contract, std::span<const Expr> batch_at,
-                       std::span<const Expr> free_at, const Coordinates& r) {
+Coordinates operand_at(int rank, const Axes& batch, const Axes& free, const Axes& contract,
+                       std::span<const Expr> batch_at, std::span<const Expr> free_at, const Coordinates& r) {
   Coordinates at(static_cast<size_t>(rank));
   const auto put = [&](const Axes& axes, std::span<const Expr> from) {
     for (int i = 0; i < axes.size(); ++i) at[static_cast<size_t>(axes[i])] = from[static_cast<size_t>(i)];
@@ -118,7 +119,7 @@ Values lower_product(Lowering& k, const Coordinates& i) {
   for (int64_t axis : p.lhs_contract) extents.push_back(k.operand(0).shape[static_cast<int>(axis)]);
   return {k.reduce(loops::Combine::sum, extents, {}, [&](const Coordinates& r) {
     return convert(k(0, operand_at(lhs_rank, p.lhs_batch, p.lhs_free, p.lhs_contract, batch, lhs_free, r)), p.dtype) *
-           convert(k(1, operand_at(rhs_rank, p.rhs_batch, p.rhs_free, p.rhs_contract, batch, rhs_free, r)), p.dtype);
+        convert(k(1, operand_at(rhs_rank, p.rhs_batch, p.rhs_free, p.rhs_contract, batch, rhs_free, r)), p.dtype);
   })};
 }
 
@@ -153,11 +154,14 @@ Array transpose_product(const RuleEquation& e, const Array& ct, int operand) {
   const int64_t batch = p.lhs_batch.size(), lhs_free = p.lhs_free.size(), rhs_free = p.rhs_free.size();
   const Axes &own_batch = left ? p.lhs_batch : p.rhs_batch, &own_free = left ? p.lhs_free : p.rhs_free;
   const Axes &other_batch = left ? p.rhs_batch : p.lhs_batch, &other_free = left ? p.rhs_free : p.lhs_free;
-  const Axes own_contract = left ? in_partner_order(p.lhs_contract, p.rhs_contract) : in_partner_order(p.rhs_contract, p.lhs_contract);
+  const Axes own_contract =
+      left ? in_partner_order(p.lhs_contract, p.rhs_contract) : in_partner_order(p.rhs_contract, p.lhs_contract);
   const Axes ct_batch = counted(0, batch);
   const Axes ct_contract = left ? counted(batch + lhs_free, rhs_free) : counted(batch, lhs_free);
-  const Axes ct_first = joined(own_batch, own_free, own_contract), other_first = joined(own_batch, own_contract, own_free);
-  const bool swap = std::is_sorted(other_first.begin(), other_first.end()) || (!left && !std::is_sorted(ct_first.begin(), ct_first.end()));
+  const Axes ct_first = joined(own_batch, own_free, own_contract),
+             other_first = joined(own_batch, own_contract, own_free);
+  const bool swap = std::is_sorted(other_first.begin(), other_first.end()) ||
+      (!left && !std::is_sorted(ct_first.begin(), ct_first.end()));
   const Array result = swap ? dot_general(other, ct, {other_free, ct_contract, other_batch, ct_batch})
                             : dot_general(ct, other, {ct_contract, other_free, ct_batch, other_batch});
   return convert(moved(result, swap ? other_first : ct_first), e.in_type(operand).dtype);
@@ -172,8 +176,10 @@ const Primitive dot_general_primitive{
     .params = {"lhs_contract", "rhs_contract", "lhs_batch", "rhs_batch", "dtype", "precision"},
     .operands = {"a", "b"},
     .infer = infer_product,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dC = dA B + A dB
-      return bind(dot_general_primitive, d[0], e.in(1), e.params) + bind(dot_general_primitive, e.in(0), d[1], e.params); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dC = dA B + A dB
+      return bind(dot_general_primitive, d[0], e.in(1), e.params) +
+          bind(dot_general_primitive, e.in(0), d[1], e.params);
+    },
     .transpose = transpose_product,
     .lower = lower_product,
     .samples = {{{{{2, 3}, {3, 4}}, product_params({{1}, {0}, {}, {}}, Dtype::float64)},
@@ -228,7 +234,8 @@ Array matmul_stacks(const Array& a, const Array& b) {
   const Shape lead_a = a.shape().first(a.rank() - 2), lead_b = b.shape().first(b.rank() - 2);
   Shape lead;
   if (!broadcast_shapes(lead_a, lead_b, lead)) {
-    fail(ErrorKind::shape, "matmul-leading", "matmul", both(a, b), "leading dimensions that broadcast: equal from the last one on, or 1");
+    fail(ErrorKind::shape, "matmul-leading", "matmul", both(a, b),
+         "leading dimensions that broadcast: equal from the last one on, or 1");
   }
   // One matrix on the right for all on the left is one product with more rows.
   if (lead_b.size() == 1 && lead_a.rank() >= lead_b.rank()) {
@@ -251,7 +258,8 @@ Array matmul(const Operand& a, const Operand& b) {
   const CallScope scope(a, "matmul");
   const auto [x, y] = promoted("matmul", a, b);
   if (x.rank() == 0 || y.rank() == 0) {
-    fail(ErrorKind::shape, "matmul-rank", "matmul", both(x, y), "arrays of at least one dimension; a * b multiplies by a number");
+    fail(ErrorKind::shape, "matmul-rank", "matmul", both(x, y),
+         "arrays of at least one dimension; a * b multiplies by a number");
   }
   const int64_t inner = y.rank() == 1 ? 0 : y.rank() - 2;
   if (x.dim(-1).value() != y.dim(static_cast<int>(inner)).value()) {
@@ -304,7 +312,8 @@ Array tensordot(const Operand& a, const Operand& b, const Axes& a_axes, const Ax
   Axes of_x, of_y;
   for (int64_t axis : a_axes) of_x.push_back(normalize_axis("tensordot", x, axis));
   for (int64_t axis : b_axes) of_y.push_back(normalize_axis("tensordot", y, axis));
-  if (!are_axes(of_x, {}, x.rank()) || !are_axes(of_y, {}, y.rank()) || !same_lengths(x.shape(), of_x, y.shape(), of_y)) {
+  if (!are_axes(of_x, {}, x.rank()) || !are_axes(of_y, {}, y.rank()) ||
+      !same_lengths(x.shape(), of_x, y.shape(), of_y)) {
     fail(ErrorKind::shape, "tensordot-axes", "tensordot",
          both(x, y) + ", axes " + to_string(Param(a_axes)) + " and " + to_string(Param(b_axes)),
          "pairs of axes of equal lengths, each axis once");

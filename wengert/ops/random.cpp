@@ -91,13 +91,17 @@ const Primitive random_fold_primitive{
     .operands = {"key", "number"},
     .infer = [](const Avals& in) -> Types {
       want_key(in);
-      want(in[1].dtype == Dtype::int64 && in[1].rank() == 0, in, ErrorKind::dtype, "random-number", "an int64 number of rank 0");
-      return {Type::of(Dtype::int64, {})}; },
+      want(in[1].dtype == Dtype::int64 && in[1].rank() == 0, in, ErrorKind::dtype, "random-number",
+           "an int64 number of rank 0");
+      return {Type::of(Dtype::int64, {})};
+    },
     .lower = [](Lowering& k, const Coordinates&) -> Values {
       const KeyWords key = words(k);
       const Expr first = k(1, {}) * k.integer(2) + k.integer(int64_t{1} << 62);
-      const Expr low = convert(bits(key, first), Dtype::int64), high = convert(bits(key, first + k.integer(1)), Dtype::int64);
-      return {low + high * k.integer(int64_t{1} << 32)}; },
+      const Expr low = convert(bits(key, first), Dtype::int64),
+                 high = convert(bits(key, first + k.integer(1)), Dtype::int64);
+      return {low + high * k.integer(int64_t{1} << 32)};
+    },
     .samples = {.cases = {{{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {-1e6, 1e6}}}}, .dtypes = {Dtype::int64}},
 };
 
@@ -110,17 +114,19 @@ const Primitive random_permutation_primitive{
     .infer = [](const Avals& in) -> Types {
       want_key(in);
       want(in.params.integer(0) >= 0, in, ErrorKind::value, "permutation-length", "n >= 0");
-      return {Type::of(Dtype::int64, {in.params.integer(0)})}; },
+      return {Type::of(Dtype::int64, {in.params.integer(0)})};
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const KeyWords key = words(k);
       const Expr arguments[] = {key.low, key.high, i[0], k.integer(k.params().integer(0))};
-      return {math("permute", arguments, Dtype::int64)}; },
+      return {math("permute", arguments, Dtype::int64)};
+    },
     .samples = {.cases = {{{{}}, {int64_t{17}}, {}, {}, {{-1e9, 1e9}}}}, .dtypes = {Dtype::int64}},
 };
 
 namespace random {
 namespace {
-const Array& want_defined(const Array& key) { return Operand(key).array(); }   // throws
+const Array& want_defined(const Array& key) { return Operand(key).array(); }  // throws
 }  // namespace
 
 Array key(int64_t seed) { return array(seed); }
@@ -133,7 +139,8 @@ Array fold_in(const Array& key, const Operand& number) {
 
 std::vector<Array> split(const Array& key, int64_t count, std::source_location where) {
   const CallScope scope(where, "random::split");
-  if (count < 0) fail(ErrorKind::value, "split-count", "random::split", "count " + std::to_string(count), "a count >= 0");
+  if (count < 0)
+    fail(ErrorKind::value, "split-count", "random::split", "count " + std::to_string(count), "a count >= 0");
   std::vector<Array> keys;
   for (int64_t i = 0; i < count; ++i) keys.push_back(fold_in(key, i));
   return keys;

@@ -14,13 +14,15 @@ Array key(int64_t seed);
 /// A key that depends on both; different numbers give independent keys.
 Array fold_in(const Array& key, const Operand& number);
 /// `count` independent keys.
-std::vector<Array> split(const Array& key, int64_t count = 2, std::source_location where = std::source_location::current());
+std::vector<Array> split(const Array& key, int64_t count = 2,
+                         std::source_location where = std::source_location::current());
 
 /// Uniform in [low, high); 24 random bits in float32, 53 in float64. Errors: dtype (not floating), shape (key).
 Array uniform(const Array& key, const Shape& shape, Dtype dtype = float32, double low = 0, double high = 1,
               std::source_location where = std::source_location::current());
 /// Standard normal, by the inverse of its distribution function; at most 6.3 in size in float32.
-Array normal(const Array& key, const Shape& shape, Dtype dtype = float32, std::source_location where = std::source_location::current());
+Array normal(const Array& key, const Shape& shape, Dtype dtype = float32,
+             std::source_location where = std::source_location::current());
 /// true with the given probability.
 Array bernoulli(const Array& key, const Operand& probability, const Shape& shape);
 /// 0 .. n-1 in an order that the key chooses, int64, computed element by element without memory.

@@ -45,7 +45,7 @@ Types infer_mean(const Avals& in) {
 
 void want_elements(const Avals& in) {
   for (int64_t a : in.params.axes(axes_at)) {
-    if (a < 0 || a >= in[0].rank()) continue;   // reduced_shape() says so
+    if (a < 0 || a >= in[0].rank()) continue;  // reduced_shape() says so
     want(in[0].shape[static_cast<int>(a)].value() > 0, in, ErrorKind::shape, "reduce-empty",
          "axes with elements: none has no largest or smallest");
   }
@@ -94,8 +94,8 @@ Coordinates merge(Lowering& k, const Coordinates& i, const Coordinates& r) {
 template <Combine combine>
 Values lower_reduction(Lowering& k, const Coordinates& i) {
   const Axes& axes = k.params().axes(axes_at);
-  return {k.reduce(combine, extents(k.operand(0).shape, axes), axes, [&](const Coordinates& r) {
-    return convert(k(0, merge(k, i, r)), k.result().dtype); })};
+  return {k.reduce(combine, extents(k.operand(0).shape, axes), axes,
+                   [&](const Coordinates& r) { return convert(k(0, merge(k, i, r)), k.result().dtype); })};
 }
 
 Values lower_first_index(Lowering& k, const Coordinates& i) {
@@ -112,7 +112,8 @@ Values lower_first_index(Lowering& k, const Coordinates& i) {
     for (int d = 0; d < axes.size(); ++d) {
       index = index * k.integer(shape[static_cast<int>(axes[d])]) + r[static_cast<size_t>(d)];
     }
-    return select(x == extremum || x != x, index, k.integer(count(shape, axes))); })};
+    return select(x == extremum || x != x, index, k.integer(count(shape, axes)));
+  })};
 }
 
 // Derivatives --------------------------------------------------------------------------------------------
@@ -141,10 +142,15 @@ Results extremum_tangent(const RuleEquation& e, Tangents d) {
   return reduced_alike(sum_primitive, e, where(ties, d[0], 0)) / tied;
 }
 
-const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}}, {{{2, 3}}, {Axes{0}, true}}, {{{4, 2, 3}}, {Axes{0, 2}, false}},
-                               {{{5}}, {Axes{0}, false}}, {{{3, 1, 2}}, {Axes{1, 2}, true}}};
-const Cases deviation_cases = {{{{2, 3}}, {Axes{1}, false, 0.0}}, {{{2, 3}}, {Axes{0}, true, 1.0}},
-                               {{{4, 2, 3}}, {Axes{0, 2}, false, 0.0}}, {{{5}}, {Axes{0}, false, 1.0}}};
+const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}},
+                               {{{2, 3}}, {Axes{0}, true}},
+                               {{{4, 2, 3}}, {Axes{0, 2}, false}},
+                               {{{5}}, {Axes{0}, false}},
+                               {{{3, 1, 2}}, {Axes{1, 2}, true}}};
+const Cases deviation_cases = {{{{2, 3}}, {Axes{1}, false, 0.0}},
+                               {{{2, 3}}, {Axes{0}, true, 1.0}},
+                               {{{4, 2, 3}}, {Axes{0, 2}, false, 0.0}},
+                               {{{5}}, {Axes{0}, false, 1.0}}};
 
 }  // namespace
 
@@ -168,9 +174,10 @@ const Primitive prod_primitive{
     .traits = Trait::reduction,
     .params = reduction_params,
     .infer = infer_sum,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of dx_i times the product of the others
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of dx_i times the product of the others
       const Array others = bind(product_of_others_primitive, e.in(), Params{e.params[axes_at]});
-      return reduced_alike(sum_primitive, e, others * d[0]); },
+      return reduced_alike(sum_primitive, e, others * d[0]);
+    },
     .lower = lower_reduction<Combine::prod>,
     .samples = {.cases = reduction_cases, .special = {0}},
 };
@@ -198,7 +205,8 @@ const Primitive product_of_others_primitive{
     .infer = same_inexact,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Factors f(in[0], params);
-      return where(equal(f.zeros, 0), f.product / f.nonzero, where(f.zero, where(equal(f.zeros, 1), f.product, 0), 0)); },
+      return where(equal(f.zeros, 0), f.product / f.nonzero, where(f.zero, where(equal(f.zeros, 1), f.product, 0), 0));
+    },
     // The sum over j != i of dx_j times the product of all but i and j, by the number of zeros.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Factors f(e.in(), e.params);
@@ -207,7 +215,8 @@ const Primitive product_of_others_primitive{
       const Array quotient = f.product / f.nonzero;
       const Array none = quotient * (rates - rate), one = where(f.zero, f.product * rates, quotient * at_zeros);
       const Array two = where(f.zero, f.product * (at_zeros - at_zero), 0);
-      return where(equal(f.zeros, 0), none, where(equal(f.zeros, 1), one, where(equal(f.zeros, 2), two, 0))); },
+      return where(equal(f.zeros, 0), none, where(equal(f.zeros, 1), one, where(equal(f.zeros, 2), two, 0)));
+    },
     .samples = {.cases = {{{{2, 3}}, {Axes{1}}}, {{{4, 2, 3}}, {Axes{0, 2}}}}},
 };
 
@@ -237,8 +246,9 @@ const Primitive reduce_min_primitive{
 
 const Primitive first_index_primitive{
     .name = "first_index",
-    .doc = "Index over axes, in row-major order, of the first element that equals `extremum` (x's shape with reduced axes "
-           "of length 1) or is NaN; int64.",
+    .doc =
+        "Index over axes, in row-major order, of the first element that equals `extremum` (x's shape with reduced axes "
+        "of length 1) or is NaN; int64.",
     .traits = Trait::reduction | Trait::nondifferentiable,
     .params = reduction_params,
     .operands = {"x", "extremum"},
@@ -301,7 +311,8 @@ const Primitive all_primitive{
 
 const Primitive over_count_primitive{
     .name = "over_count",
-    .doc = "x / max(count - correction, 0). The count is an argument of the kernel, so that one kernel serves every shape.",
+    .doc =
+        "x / max(count - correction, 0). The count is an argument of the kernel, so that one kernel serves every shape.",
     .traits = Trait::linear | Trait::cheap,
     .params = {"count", "correction"},
     .infer = same_inexact,
@@ -312,7 +323,8 @@ const Primitive over_count_primitive{
       const double correction = k.params().number(1);
       // convert() would fold the integer into a literal of the text.
       const Expr count = integer.graph()->make(loops::Op::convert, x.dtype(), {&integer, 1});
-      return {x / (correction == 0 ? count : max(count - correction, k.constant(0, x.dtype())))}; },
+      return {x / (correction == 0 ? count : max(count - correction, k.constant(0, x.dtype())))};
+    },
     .samples = {{{{{2, 3}}, {int64_t{3}, 0.0}}, {{{4}}, {int64_t{4}, 1.0}}}},
 };
 
@@ -325,7 +337,8 @@ const Primitive mean_primitive{
       const Params n{count(in[0].shape(), params.axes(axes_at)), 0.0};
       if (is_inexact(in[0].dtype())) return bind(over_count_primitive, bind(sum_primitive, in[0], params), n);
       const Array total = bind(sum_primitive, convert(in[0], Dtype::float64), params);
-      return convert(bind(over_count_primitive, total, n), Dtype::float32); },
+      return convert(bind(over_count_primitive, total, n), Dtype::float32);
+    },
     .samples = {reduction_cases},
 };
 
@@ -350,11 +363,13 @@ const Primitive var_primitive{
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
       const Array x = to_inexact(in[0]);
       const Array squares = bind(sum_primitive, square(deviations(x, params)), {params[axes_at], params[keepdims_at]});
-      return per_degree_of_freedom(squares, x.shape(), params); },
+      return per_degree_of_freedom(squares, x.shape(), params);
+    },
     // The mean's own tangent drops out: the deviations add up to 0.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array products = reduced_alike(sum_primitive, e, deviations(e.in(), e.params) * d[0]);
-      return 2 * per_degree_of_freedom(products, e.in_type().shape, e.params); },
+      return 2 * per_degree_of_freedom(products, e.in_type().shape, e.params);
+    },
     .samples = {deviation_cases},
 };
 
@@ -364,11 +379,13 @@ const Primitive std_primitive{
     .params = {"axes", "keepdims", "correction"},
     .infer = infer_mean,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      return sqrt(bind(var_primitive, in[0], params)); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {   // dy = sum of (x - mean) dx / (y (n - correction))
+      return sqrt(bind(var_primitive, in[0], params));
+    },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of (x - mean) dx / (y (n - correction))
       const Array y = spread(e, e.out()), flat = equal(y, 0);
       const Array direction = where(flat, 0, deviations(e.in(), e.params) / where(flat, 1, y));
-      return per_degree_of_freedom(reduced_alike(sum_primitive, e, direction * d[0]), e.in_type().shape, e.params); },
+      return per_degree_of_freedom(reduced_alike(sum_primitive, e, direction * d[0]), e.in_type().shape, e.params);
+    },
     .samples = {deviation_cases},
 };
 
@@ -382,11 +399,13 @@ Array reduce(const char* name, const Primitive& primitive, const Operand& x, con
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
 
-Array reduce_to_index(const char* name, const Primitive& primitive, const Operand& x, std::optional<int64_t> axis, bool keepdims) {
+Array reduce_to_index(const char* name, const Primitive& primitive, const Operand& x, std::optional<int64_t> axis,
+                      bool keepdims) {
   return reduce(name, primitive, x, axis ? Axes{*axis} : Axes{}, keepdims);
 }
 
-Array deviation(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, double correction, bool keepdims) {
+Array deviation(const char* name, const Primitive& primitive, const Operand& x, const Axes& axes, double correction,
+                bool keepdims) {
   const CallScope scope(x, name);
   const Array a = x.to_array();
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims, correction});
@@ -395,12 +414,20 @@ Array deviation(const char* name, const Primitive& primitive, const Operand& x, 
 }  // namespace
 
 Array sum(const Operand& x, const Axes& axes, bool keepdims) { return reduce("sum", sum_primitive, x, axes, keepdims); }
-Array prod(const Operand& x, const Axes& axes, bool keepdims) { return reduce("prod", prod_primitive, x, axes, keepdims); }
-Array max(const Operand& x, const Axes& axes, bool keepdims) { return reduce("max", reduce_max_primitive, x, axes, keepdims); }
-Array min(const Operand& x, const Axes& axes, bool keepdims) { return reduce("min", reduce_min_primitive, x, axes, keepdims); }
+Array prod(const Operand& x, const Axes& axes, bool keepdims) {
+  return reduce("prod", prod_primitive, x, axes, keepdims);
+}
+Array max(const Operand& x, const Axes& axes, bool keepdims) {
+  return reduce("max", reduce_max_primitive, x, axes, keepdims);
+}
+Array min(const Operand& x, const Axes& axes, bool keepdims) {
+  return reduce("min", reduce_min_primitive, x, axes, keepdims);
+}
 Array any(const Operand& x, const Axes& axes, bool keepdims) { return reduce("any", any_primitive, x, axes, keepdims); }
 Array all(const Operand& x, const Axes& axes, bool keepdims) { return reduce("all", all_primitive, x, axes, keepdims); }
-Array mean(const Operand& x, const Axes& axes, bool keepdims) { return reduce("mean", mean_primitive, x, axes, keepdims); }
+Array mean(const Operand& x, const Axes& axes, bool keepdims) {
+  return reduce("mean", mean_primitive, x, axes, keepdims);
+}
 
 Array argmax(const Operand& x, std::optional<int64_t> axis, bool keepdims) {
   return reduce_to_index("argmax", argmax_primitive, x, axis, keepdims);

@@ -25,30 +25,37 @@ const Primitive broadcast_to_primitive{
         fits = in[0].shape[i].value() == to[lead + i].value() || in[0].shape[i].value() == 1;
       }
       want(fits, in, ErrorKind::shape, "broadcast-to", "lengths that are equal from the last axis on, or 1");
-      return {Type::of(in[0].dtype, to, in[0].weak)}; },
+      return {Type::of(in[0].dtype, to, in[0].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return broadcast_to(d[0], e.params.shape(0)); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {   // adds up what was repeated
-      const Shape& from = e.in_type().shape;
-      const int lead = ct.rank() - from.rank();
-      Axes axes;
-      for (int i = 0; i < ct.rank(); ++i) {
-        if (i < lead || (from[i - lead].value() == 1 && ct.shape()[i].value() != 1)) axes.push_back(i);
-      }
-      return axes.empty() ? ct : reshape(sum(ct, axes, true), from); },
-    .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
-      Strides strides{};
-      const int lead = out.rank() - in[0].rank();
-      for (int i = 0; i < in[0].rank(); ++i) {
-        strides[static_cast<size_t>(lead + i)] = in[0].shape[i].value() == out.shape[lead + i].value() ? layout.strides[static_cast<size_t>(i)] : 0;
-      }
-      return Layout::of(&out, strides); },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int) {  // adds up what was repeated
+          const Shape& from = e.in_type().shape;
+          const int lead = ct.rank() - from.rank();
+          Axes axes;
+          for (int i = 0; i < ct.rank(); ++i) {
+            if (i < lead || (from[i - lead].value() == 1 && ct.shape()[i].value() != 1)) axes.push_back(i);
+          }
+          return axes.empty() ? ct : reshape(sum(ct, axes, true), from);
+        },
+    .view =
+        [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
+          Strides strides{};
+          const int lead = out.rank() - in[0].rank();
+          for (int i = 0; i < in[0].rank(); ++i) {
+            strides[static_cast<size_t>(lead + i)] =
+                in[0].shape[i].value() == out.shape[lead + i].value() ? layout.strides[static_cast<size_t>(i)] : 0;
+          }
+          return Layout::of(&out, strides);
+        },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Shape& from = k.operand(0).shape;
       Coordinates at(i.end() - from.rank(), i.end());
       for (int d = 0; d < from.rank(); ++d) {
         if (from[d].value() == 1) at[static_cast<size_t>(d)] = k.integer(0);
       }
-      return {k(0, at)}; },
+      return {k(0, at)};
+    },
     .samples = {{{{{3}}, {Shape{2, 3}}}, {{{2, 1}}, {Shape{4, 2, 5}}}, {{{}}, {Shape{3}}}, {{{1, 3}}, {Shape{0, 3}}}}},
 };
 
@@ -102,8 +109,10 @@ const Primitive reshape_primitive{
     .traits = Trait::linear | Trait::view | Trait::cheap,
     .params = {"shape"},
     .infer = [](const Avals& in) -> Types {
-      want(in[0].size == in.params.shape(0).size(), in, ErrorKind::shape, "reshape-size", "a shape of the same number of elements");
-      return {Type::of(in[0].dtype, in.params.shape(0), in[0].weak)}; },
+      want(in[0].size == in.params.shape(0).size(), in, ErrorKind::shape, "reshape-size",
+           "a shape of the same number of elements");
+      return {Type::of(in[0].dtype, in.params.shape(0), in[0].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return reshape(d[0], e.params.shape(0)); },
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return reshape(ct, e.in_type().shape); },
     .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) -> const Layout* {
@@ -111,7 +120,7 @@ const Primitive reshape_primitive{
       // Axes of length 1 come and go; otherwise runs of axes that are contiguous among themselves may be cut anew.
       Strides strides{};
       int from = 0;
-      int64_t room = 1, stride = 0;   // elements of the current run not yet used, and the run's innermost stride
+      int64_t room = 1, stride = 0;  // elements of the current run not yet used, and the run's innermost stride
       for (int to = 0; to < out.rank(); ++to) {
         const int64_t length = out.shape[to];
         if (length == 1) continue;
@@ -130,10 +139,15 @@ const Primitive reshape_primitive{
         room /= length;
         strides[static_cast<size_t>(to)] = stride * room;
       }
-      return Layout::of(&out, strides); },
+      return Layout::of(&out, strides);
+    },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, before_reshape(k, i))}; },
-    .samples = {{{{{2, 6}}, {Shape{3, 4}}}, {{{4}}, {Shape{2, 1, 2}}}, {{{0, 3}}, {Shape{3, 0}}}, {{{1}}, {Shape{}}},
-                 {{{2, 1, 6, 5}}, {Shape{3, 4, 1, 5}}}, {{{3, 2, 2}}, {Shape{3, 4}}}}},
+    .samples = {{{{{2, 6}}, {Shape{3, 4}}},
+                 {{{4}}, {Shape{2, 1, 2}}},
+                 {{{0, 3}}, {Shape{3, 0}}},
+                 {{{1}}, {Shape{}}},
+                 {{{2, 1, 6, 5}}, {Shape{3, 4, 1, 5}}},
+                 {{{3, 2, 2}}, {Shape{3, 4}}}}},
 };
 
 const Primitive transpose_primitive{
@@ -151,21 +165,28 @@ const Primitive transpose_primitive{
         if (valid) shape.push_back(in[0].shape[static_cast<int>(axes[i])]);
       }
       want(valid, in, ErrorKind::shape, "transpose-axes", "a permutation of x's axes");
-      return {Type::of(in[0].dtype, shape, in[0].weak)}; },
+      return {Type::of(in[0].dtype, shape, in[0].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return transpose(d[0], e.params.axes(0)); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      const Axes& axes = e.params.axes(0);
-      Axes inverse = axes;
-      for (int i = 0; i < axes.size(); ++i) inverse[static_cast<int>(axes[i])] = i;
-      return transpose(ct, inverse); },
-    .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
-      Strides strides{};
-      for (int i = 0; i < out.rank(); ++i) strides[static_cast<size_t>(i)] = layout.strides[static_cast<size_t>(in.params.axes(0)[i])];
-      return Layout::of(&out, strides); },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int) {
+          const Axes& axes = e.params.axes(0);
+          Axes inverse = axes;
+          for (int i = 0; i < axes.size(); ++i) inverse[static_cast<int>(axes[i])] = i;
+          return transpose(ct, inverse);
+        },
+    .view =
+        [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t>, int64_t&) {
+          Strides strides{};
+          for (int i = 0; i < out.rank(); ++i)
+            strides[static_cast<size_t>(i)] = layout.strides[static_cast<size_t>(in.params.axes(0)[i])];
+          return Layout::of(&out, strides);
+        },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       Coordinates at(i.size());
       for (size_t d = 0; d < i.size(); ++d) at[static_cast<size_t>(k.params().axes(0)[static_cast<int>(d)])] = i[d];
-      return {k(0, at)}; },
+      return {k(0, at)};
+    },
     .samples = {{{{{2, 3}}, {Axes{1, 0}}}, {{{2, 3, 4}}, {Axes{2, 0, 1}}}, {{{0, 3}}, {Axes{1, 0}}}}},
 };
 
@@ -229,23 +250,30 @@ const Primitive slice_primitive{
     .infer = [](const Avals& in) -> Types {
       const Shape& sizes = in.params.shape(0);
       want_inside(in, in[0].shape, sizes, in.params.axes(1), in.params.axes(2));
-      return {Type::of(in[0].dtype, without(sizes, in.params.axes(2)), in[0].weak)}; },
+      return {Type::of(in[0].dtype, without(sizes, in.params.axes(2)), in[0].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return bind(slice_primitive, d[0], e.params, e.runtimes); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int) {
-      return update_slice(zeros_of(e.in_type()), ct, {e.params[1], e.params[2], "set"}, e.runtimes); },
-    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct, int) {
-      return update_slice(sum, ct, {e.params[1], e.params[2], "add"}, e.runtimes); },
-    .view = [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t> runtime_strides, int64_t&) {
-      Strides strides{};
-      for (int d = 0, next = 0; d < in[0].rank(); ++d) {
-        const int64_t stride = layout.strides[static_cast<size_t>(d)];
-        runtime_strides[static_cast<size_t>(d)] = stride;
-        if (!in.params.axes(2).contains(d)) strides[static_cast<size_t>(next++)] = stride * in.params.axes(1)[d];
-      }
-      return Layout::of(&out, strides); },
+      return bind(slice_primitive, d[0], e.params, e.runtimes);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int) {
+          return update_slice(zeros_of(e.in_type()), ct, {e.params[1], e.params[2], "set"}, e.runtimes);
+        },
+    .accumulate = [](const RuleEquation& e, const Array& sum, const Array& ct,
+                     int) { return update_slice(sum, ct, {e.params[1], e.params[2], "add"}, e.runtimes); },
+    .view =
+        [](const Avals& in, const Layout& layout, const Type& out, std::span<int64_t> runtime_strides, int64_t&) {
+          Strides strides{};
+          for (int d = 0, next = 0; d < in[0].rank(); ++d) {
+            const int64_t stride = layout.strides[static_cast<size_t>(d)];
+            runtime_strides[static_cast<size_t>(d)] = stride;
+            if (!in.params.axes(2).contains(d)) strides[static_cast<size_t>(next++)] = stride * in.params.axes(1)[d];
+          }
+          return Layout::of(&out, strides);
+        },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
-      return {k(0, place_in_whole(k, i, k.params().axes(1), k.params().axes(2)))}; },
+      return {k(0, place_in_whole(k, i, k.params().axes(1), k.params().axes(2)))};
+    },
     .samples = {{{{{5}}, {Shape{3}, Axes{1}, Axes{}}, {2}},
                  {{{4, 7}}, {Shape{2, 3}, Axes{1, 2}, Axes{}}, {1, 2}},
                  {{{4, 7}}, {Shape{4, 3}, Axes{-1, -3}, Axes{}}, {3, 6}},
@@ -270,24 +298,31 @@ const Primitive update_slice_primitive{
       const int kept = in[0].rank() - dropped.size();
       want(in[1].rank() == kept, in, ErrorKind::shape, "slice-shape", "y with " + std::to_string(kept) + " axes");
       want_inside(in, in[0].shape, with(in[1].shape, dropped, in[0].rank()), in.params.axes(0), dropped);
-      return {Type::of(in[0].dtype, in[0].shape, in[0].weak && in[1].weak)}; },
+      return {Type::of(in[0].dtype, in[0].shape, in[0].weak && in[1].weak)};
+    },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      return update_slice(d[0], d[1], e.params, e.runtimes); },
-    .transpose = [](const RuleEquation& e, const Array& ct, int operand) {
-      if (operand == 1) {
-        const Shape sizes = with(e.in_type(1).shape, e.params.axes(1), e.in_type(0).rank());
-        return bind(slice_primitive, ct, {sizes, e.params[0], e.params[1]}, e.runtimes);
-      }
-      return e.params.text(2) == "add" ? ct : update_slice(ct, zeros_of(e.in_type(1)), e.params, e.runtimes); },
-    .drop_zeros = [](const RuleEquation& e, uint64_t zeros) {
-      if (zeros == 1) return update_slice(zeros_of(e.in_type(0)), e.in(1), e.params, e.runtimes);
-      if (e.params.text(2) == "add") return e.in(0);
-      return update_slice(e.in(0), zeros_of(e.in_type(1)), e.params, e.runtimes); },
+      return update_slice(d[0], d[1], e.params, e.runtimes);
+    },
+    .transpose =
+        [](const RuleEquation& e, const Array& ct, int operand) {
+          if (operand == 1) {
+            const Shape sizes = with(e.in_type(1).shape, e.params.axes(1), e.in_type(0).rank());
+            return bind(slice_primitive, ct, {sizes, e.params[0], e.params[1]}, e.runtimes);
+          }
+          return e.params.text(2) == "add" ? ct : update_slice(ct, zeros_of(e.in_type(1)), e.params, e.runtimes);
+        },
+    .drop_zeros =
+        [](const RuleEquation& e, uint64_t zeros) {
+          if (zeros == 1) return update_slice(zeros_of(e.in_type(0)), e.in(1), e.params, e.runtimes);
+          if (e.params.text(2) == "add") return e.in(0);
+          return update_slice(e.in(0), zeros_of(e.in_type(1)), e.params, e.runtimes);
+        },
     .update = [](Lowering& k) -> Update {
       const bool add = k.params().text(2) == "add";
       return {k.operand(1).shape, add ? loops::Combine::sum : loops::Combine::set,
               [&k](const Coordinates& i) { return place_in_whole(k, i, k.params().axes(0), k.params().axes(1)); },
-              [&k](const Coordinates& i) { return k(1, i); }, true}; },
+              [&k](const Coordinates& i) { return k(1, i); }, true};
+    },
     .samples = {{{{{5}, {3}}, {Axes{1}, Axes{}, "add"}, {2}},
                  {{{5}, {3}}, {Axes{-2}, Axes{}, "set"}, {4}},
                  {{{4, 7}, {2, 3}}, {Axes{1, 2}, Axes{}, "add"}, {1, 2}},
@@ -320,7 +355,8 @@ Array reshape(const Operand& x, std::initializer_list<int64_t> lengths) {
   for (int64_t n : lengths) {
     given.push_back(n);
     if (n < -1 || (n == -1 && open >= 0)) {
-      for (size_t rest = static_cast<size_t>(given.size()); rest < lengths.size(); ++rest) given.push_back(lengths.begin()[rest]);
+      for (size_t rest = static_cast<size_t>(given.size()); rest < lengths.size(); ++rest)
+        given.push_back(lengths.begin()[rest]);
       fail(ErrorKind::shape, "reshape-lengths", "reshape", got(), "lengths >= 0, and at most one -1");
     }
     if (n == -1) open = shape.rank();
@@ -329,8 +365,8 @@ Array reshape(const Operand& x, std::initializer_list<int64_t> lengths) {
   if (open >= 0) {
     const int64_t known = shape.size();
     if (known == 0 || a.size() % known != 0) {
-      fail(ErrorKind::shape, "reshape-size", "reshape", got(), known == 0 ? "other lengths > 0 beside -1"
-           : "a size of x that " + std::to_string(known) + " divides");
+      fail(ErrorKind::shape, "reshape-size", "reshape", got(),
+           known == 0 ? "other lengths > 0 beside -1" : "a size of x that " + std::to_string(known) + " divides");
     }
     shape[open] = a.size() / known;
   }
@@ -376,7 +412,7 @@ Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes
   const Array a = x.to_array();
   const auto got = [&] {
     return "x " + describe(a) + ", starts " + to_string(Param(starts)) + ", limits " + to_string(Param(limits)) +
-           (strides.empty() ? "" : ", strides " + to_string(Param(strides)));
+        (strides.empty() ? "" : ", strides " + to_string(Param(strides)));
   };
   if (starts.size() != a.rank() || limits.size() != a.rank() || (!strides.empty() && strides.size() != a.rank())) {
     fail(ErrorKind::shape, "slice-rank", "slice", got(),
@@ -386,8 +422,8 @@ Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes
   for (int d = 0; d < a.rank(); ++d) {
     const int64_t n = a.shape()[d], start = starts[d], limit = limits[d], stride = strides.empty() ? 1 : strides[d];
     if (stride == 0) fail(ErrorKind::value, "slice-stride", "slice", got(), "strides that are not 0");
-    const bool inside = stride > 0 ? 0 <= start && start <= limit && limit <= n
-                                   : -1 <= limit && limit <= start && start < n;
+    const bool inside =
+        stride > 0 ? 0 <= start && start <= limit && limit <= n : -1 <= limit && limit <= start && start < n;
     if (!inside) {
       const std::string range = stride > 0 ? "0 <= start <= limit <= " + std::to_string(n)
                                            : std::to_string(n - 1) + " >= start >= limit >= -1, for a negative stride";

@@ -35,7 +35,7 @@ struct SlicePlace {
   Axes starts;
   Shape sizes;
   Axes strides;
-  Axes dropped = {};   // ascending
+  Axes dropped = {};  // ascending
 };
 /// Those elements, a view. The place must lie in x: it is not checked. One plan serves all starts.
 Array slice(const Array& x, const SlicePlace& place);

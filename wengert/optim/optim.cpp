@@ -17,8 +17,10 @@ namespace {
 Types infer_leaf_update(const Avals& in, int count, int alike) {
   want(is_inexact(in[0].dtype), in, ErrorKind::dtype, "optimizer-dtype", "a floating parameter; freeze the others");
   for (int i = 1; i < alike; ++i) {
-    want(in[i].dtype == in[0].dtype, in, ErrorKind::dtype, "optimizer-dtype", "a gradient and moments of the parameter's dtype");
-    want(in[i].shape == in[0].shape, in, ErrorKind::shape, "optimizer-shape", "a gradient and moments of the parameter's shape");
+    want(in[i].dtype == in[0].dtype, in, ErrorKind::dtype, "optimizer-dtype",
+         "a gradient and moments of the parameter's dtype");
+    want(in[i].shape == in[0].shape, in, ErrorKind::shape, "optimizer-shape",
+         "a gradient and moments of the parameter's shape");
   }
   return Types(in.types.begin(), in.types.begin() + count);
 }
@@ -34,7 +36,8 @@ const Primitive sgd_leaf_primitive{
     .infer = [](const Avals& in) { return infer_leaf_update(in, 1, 2); },
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
       const Dtype dtype = in[0].dtype();
-      return in[0] - number(in[2], dtype) * (in[1] + number(in[3], dtype) * in[0]); },
+      return in[0] - number(in[2], dtype) * (in[1] + number(in[3], dtype) * in[0]);
+    },
     .samples = {{{{{2, 3}, {2, 3}, {}, {}}}}},
 };
 
@@ -48,8 +51,11 @@ const Primitive momentum_leaf_primitive{
       const Array g = in[2] + number(in[5], dtype) * in[0];
       const Array v = number(in[4], dtype) * in[1] + g;
       const Array step = where(in[6], g + number(in[4], dtype) * v, v);
-      return {in[0] - number(in[3], dtype) * step, v}; },
-    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}}, {}, {},
+      return {in[0] - number(in[3], dtype) * step, v};
+    },
+    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}},
+                  {},
+                  {},
                   {float32, float32, float32, float32, float32, float32, bool_}}}},
 };
 
@@ -65,8 +71,11 @@ const Primitive adam_leaf_primitive{
       const Array m = n(5) * in[1] + (1 - n(5)) * in[3];
       const Array v = n(6) * in[2] + (1 - n(6)) * in[3] * in[3];
       const Array step = m / n(7) / (sqrt(v / n(8)) + n(9)) + n(10) * in[0];
-      return {in[0] - n(4) * step, m, v}; },
-    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}}, {}, {}, {}, {{-2, 2}, {-2, 2}, {0.5, 2}}}}, {0.1, 0.9}},
+      return {in[0] - n(4) * step, m, v};
+    },
+    .samples =
+        {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}}, {}, {}, {}, {{-2, 2}, {-2, 2}, {0.5, 2}}}},
+         {0.1, 0.9}},
 };
 
 namespace optim {
@@ -95,7 +104,8 @@ void want_moment(const char* optimizer, const std::string& path, const Array& mo
 }
 
 /// A gradient or moment is like its parameter.
-void want_alike(const char* optimizer, const std::string& path, const Array& parameter, const char* what, const Array& given) {
+void want_alike(const char* optimizer, const std::string& path, const Array& parameter, const char* what,
+                const Array& given) {
   const bool shape = given.shape() == parameter.shape();
   if (shape && given.dtype() == parameter.dtype()) return;
   fail(shape ? ErrorKind::dtype : ErrorKind::shape, shape ? "optimizer-dtype" : "optimizer-shape", optimizer,
@@ -167,7 +177,8 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
     }
     want_moment("sgd", paths[i], v[i]);
     want_alike("sgd", paths[i], p[i], "velocity", v[i]);
-    const std::array in{std::exchange(p[i], Array()), std::exchange(v[i], Array()), g[i], rate, momentum, leaf_decay, nesterov};
+    const std::array in{
+        std::exchange(p[i], Array()), std::exchange(v[i], Array()), g[i], rate, momentum, leaf_decay, nesterov};
     Array out[2];
     bind_donating(momentum_leaf_primitive, in, 3, {}, {}, out);
     p[i] = std::move(out[0]);

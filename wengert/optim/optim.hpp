@@ -46,8 +46,8 @@ struct AdamState {
 struct SgdOptions {
   double momentum = 0;
   bool nesterov = false;
-  double decay = 0;          // added to the gradient, times the parameter
-  Mask decay_mask = {};      // leaves that decay; empty: all
+  double decay = 0;      // added to the gradient, times the parameter
+  Mask decay_mask = {};  // leaves that decay; empty: all
 };
 
 /// Stochastic gradient descent: v = momentum v + g; p -= rate v (nesterov: p -= rate (g + momentum v)).
@@ -96,8 +96,8 @@ class Sgd {
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
-  double decay = 0;          // decoupled: p -= rate decay p
-  Mask decay_mask = {};      // leaves that decay; empty: all
+  double decay = 0;      // decoupled: p -= rate decay p
+  Mask decay_mask = {};  // leaves that decay; empty: all
 };
 
 /// Adam (Kingma, Ba, ICLR 2015) with decoupled weight decay (Loshchilov, Hutter, ICLR 2019):
@@ -113,7 +113,7 @@ class Adam {
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient,
-                                   std::source_location where = std::source_location::current()) const {
+                                    std::source_location where = std::source_location::current()) const {
     const CallScope scope(where);
     std::vector<Array> p = tree::flatten(parameters), m = tree::flatten(state.mean), v = tree::flatten(state.variance);
     const std::vector<Array> g = tree::flatten(gradient);
@@ -147,14 +147,17 @@ T Sgd::zero_moments(const T& parameters) {
   std::vector<Array> leaves = tree::flatten(parameters);
   const std::vector<bool> trainable = tree::trainable(parameters);
   for (size_t i = 0; i < leaves.size(); ++i) {
-    leaves[i] = trainable[i] && leaves[i].defined() && is_inexact(leaves[i].dtype()) ? detail::zero_moment(leaves[i]) : Array();
+    leaves[i] =
+        trainable[i] && leaves[i].defined() && is_inexact(leaves[i].dtype()) ? detail::zero_moment(leaves[i]) : Array();
   }
   return tree::unflatten(parameters, leaves);
 }
 
 /// The square root of the sum of squares of all defined leaves.
 template <class T>
-Array global_norm(const T& tree) { return detail::norm_of(tree::flatten(tree)); }
+Array global_norm(const T& tree) {
+  return detail::norm_of(tree::flatten(tree));
+}
 /// Scales the gradient down so that its global norm is at most `norm`.
 template <class T>
 T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) {

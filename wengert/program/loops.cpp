@@ -23,20 +23,23 @@ constexpr MathFunction functions[] = {
     {"erfc", 1, 24, [](const R* x) { return std::erfc(x[0]); }},
     {"pow", 2, 40, [](const R* x) { return std::pow(x[0], x[1]); }},
     {"rsqrt", 1, 6, [](const R* x) { return 1 / std::sqrt(x[0]); }},
-    {"sign", 1, 2, [](const R* x) -> R { return std::isnan(x[0]) ? x[0] : x[0] == 0 ? x[0] : x[0] > 0 ? 1 : -1; }},
+    {"sign", 1, 2, [](const R* x) -> R { return std::isnan(x[0]) ? x[0]
+                                             : x[0] == 0         ? x[0]
+                                             : x[0] > 0          ? 1
+                                                                 : -1; }},
     {"erfinv", 1, 24, nullptr},
-    {"random_bits", 3, 60, nullptr},   // key word 0, key word 1, counter -> uint32
-    {"uniform", 1, 3, nullptr},        // a random word -> float32 in [0, 1)
-    {"uniform", 2, 5, nullptr},        // two -> float64
-    {"normal", 1, 24, nullptr},        // a random word -> standard normal float32
-    {"normal", 2, 30, nullptr},        // two -> float64
-    {"permute", 4, 400, nullptr},      // key word 0, key word 1, index, length -> int64
+    {"random_bits", 3, 60, nullptr},  // key word 0, key word 1, counter -> uint32
+    {"uniform", 1, 3, nullptr},       // a random word -> float32 in [0, 1)
+    {"uniform", 2, 5, nullptr},       // two -> float64
+    {"normal", 1, 24, nullptr},       // a random word -> standard normal float32
+    {"normal", 2, 30, nullptr},       // two -> float64
+    {"permute", 4, 400, nullptr},     // key word 0, key word 1, index, length -> int64
 };
 
 uint64_t hash_node(const Node& n, std::span<const int32_t> children) {
-  uint64_t h = hash_combine(static_cast<uint64_t>(n.op) << 16 | static_cast<uint64_t>(n.dtype) << 8 |
-                                static_cast<uint64_t>(n.combine),
-                            static_cast<uint64_t>(n.integer));
+  uint64_t h = hash_combine(
+      static_cast<uint64_t>(n.op) << 16 | static_cast<uint64_t>(n.dtype) << 8 | static_cast<uint64_t>(n.combine),
+      static_cast<uint64_t>(n.integer));
   h = hash_combine(h, n.bound);
   for (int32_t c : children) h = hash_combine(h, static_cast<uint64_t>(c));
   return h;
@@ -82,8 +85,8 @@ Expr binary(Op op, Expr a, Expr b, bool compares = false) {
   Graph& g = graph_of(a);
   if (a.dtype() != b.dtype()) {
     throw Error(ErrorKind::internal, "lowering-dtype",
-                "lowering: got operands " + std::string(name(a.dtype())) + " and " +
-                    std::string(name(b.dtype())) + ": wanted equal dtypes");
+                "lowering: got operands " + std::string(name(a.dtype())) + " and " + std::string(name(b.dtype())) +
+                    ": wanted equal dtypes");
   }
   if (Expr folded = fold_index(g, op, a, b); folded.defined()) return folded;
   const Expr children[] = {a, b};

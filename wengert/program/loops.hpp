@@ -22,19 +22,35 @@ namespace wengert {
 namespace loops {
 
 enum class Op : uint8_t {
-  constant,   // integer or number
-  argument,   // int64 number `payload` of the launch (a runtime parameter)
-  axis,       // current index of loop axis `payload`
-  load,       // element of buffer `payload` at the coordinates in the children
-  neg, abs, sqrt, floor, round, logical_not,
-  add, sub, mul, div, max, min,
-  floordiv, mod,                     // integers, sign as in Python; 0 where the divisor is 0
-  eq, ne, lt, le, logical_and, logical_or,
-  select,     // children: condition, where true, where false
-  convert,    // to this node's dtype
-  math,       // prelude function number `payload`: see math_functions()
-  index,      // children: i, length, count. i, or i + length where negative; outside [0, count) the kernel fails
-  reduce,     // child 0 combined over the bound axes in `bound`
+  constant,  // integer or number
+  argument,  // int64 number `payload` of the launch (a runtime parameter)
+  axis,      // current index of loop axis `payload`
+  load,      // element of buffer `payload` at the coordinates in the children
+  neg,
+  abs,
+  sqrt,
+  floor,
+  round,
+  logical_not,
+  add,
+  sub,
+  mul,
+  div,
+  max,
+  min,
+  floordiv,
+  mod,  // integers, sign as in Python; 0 where the divisor is 0
+  eq,
+  ne,
+  lt,
+  le,
+  logical_and,
+  logical_or,
+  select,   // children: condition, where true, where false
+  convert,  // to this node's dtype
+  math,     // prelude function number `payload`: see math_functions()
+  index,    // children: i, length, count. i, or i + length where negative; outside [0, count) the kernel fails
+  reduce,   // child 0 combined over the bound axes in `bound`
 };
 
 /// How a reduction or an update combines elements. max and min keep NaN.
@@ -46,12 +62,12 @@ struct Node {
   Dtype dtype;
   Combine combine;
   uint8_t child_count = 0;
-  uint32_t children = 0;   // index of the first one in the arena
-  uint64_t free = 0;       // loop axes that the value depends on
-  uint64_t bound = 0;      // reduce: axes that it runs over
+  uint32_t children = 0;  // index of the first one in the arena
+  uint64_t free = 0;      // loop axes that the value depends on
+  uint64_t bound = 0;     // reduce: axes that it runs over
   union {
-    int64_t integer = 0;   // constants of integers and bool; argument, axis, load, math: a number
-    double number;         // constants of floats
+    int64_t integer = 0;  // constants of integers and bool; argument, axis, load, math: a number
+    double number;        // constants of floats
   };
 };
 
@@ -59,8 +75,8 @@ struct Node {
 struct MathFunction {
   std::string_view name;
   int arity;
-  int cost;                                        // relative to an addition
-  long double (*evaluate)(const long double*);     // null for the integer-valued ones
+  int cost;                                     // relative to an addition
+  long double (*evaluate)(const long double*);  // null for the integer-valued ones
 };
 std::span<const MathFunction> math_functions();
 
@@ -222,7 +238,7 @@ struct Update {
   loops::Combine combine = loops::Combine::set;
   std::function<Coordinates(const Coordinates& i)> target;
   std::function<Expr(const Coordinates& i)> value;
-  bool distinct = false;   // no two indices have one target: the order does not matter
+  bool distinct = false;  // no two indices have one target: the order does not matter
 };
 
 }  // namespace wengert

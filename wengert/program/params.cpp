@@ -15,7 +15,11 @@ uint64_t hash_param(const Param& param) {
   struct Hasher {
     uint64_t operator()(bool v) const { return v; }
     uint64_t operator()(int64_t v) const { return static_cast<uint64_t>(v); }
-    uint64_t operator()(double v) const { uint64_t bits; std::memcpy(&bits, &v, 8); return bits; }
+    uint64_t operator()(double v) const {
+      uint64_t bits;
+      std::memcpy(&bits, &v, 8);
+      return bits;
+    }
     uint64_t operator()(Dtype v) const { return static_cast<uint64_t>(v); }
     uint64_t operator()(const std::string& v) const { return hash_bytes(v.data(), v.size()); }
     uint64_t operator()(const Axes& v) const {
@@ -87,7 +91,8 @@ Params::Params(std::span<const Param> values) {
   uint64_t hash = values.size();
   for (const Param& p : values) hash = hash_combine(hash, hash_param(p));
   auto& recent = Recent::of_thread().records[hash % 64];
-  if (!recent || recent->hash != hash || !std::equal(values.begin(), values.end(), recent->values.begin(), recent->values.end(), equal_param)) {
+  if (!recent || recent->hash != hash ||
+      !std::equal(values.begin(), values.end(), recent->values.begin(), recent->values.end(), equal_param)) {
     recent = std::make_shared<const Record>(Record{{values.begin(), values.end()}, hash});
   }
   record_ = recent;
@@ -96,8 +101,8 @@ Params::Params(std::span<const Param> values) {
 bool Params::operator==(const Params& other) const {
   if (record_ == other.record_) return true;
   if (!record_ || !other.record_ || record_->hash != other.record_->hash) return false;
-  return std::equal(record_->values.begin(), record_->values.end(), other.record_->values.begin(), other.record_->values.end(),
-                    equal_param);
+  return std::equal(record_->values.begin(), record_->values.end(), other.record_->values.begin(),
+                    other.record_->values.end(), equal_param);
 }
 
 std::string to_string(const Param& param) {

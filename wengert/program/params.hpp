@@ -32,7 +32,9 @@ class Params {
   int size() const { return record_ ? static_cast<int>(record_->values.size()) : 0; }
   const Param& operator[](int i) const { return record_->values[i]; }
   template <class T>
-  const T& get(int i) const { return std::get<T>(record_->values[i]); }
+  const T& get(int i) const {
+    return std::get<T>(record_->values[i]);
+  }
   const Axes& axes(int i) const { return get<Axes>(i); }
   const Shape& shape(int i) const { return get<Shape>(i); }
   int64_t integer(int i) const { return get<int64_t>(i); }
@@ -68,9 +70,15 @@ struct RuntimeParam {
 class Runtimes {
  public:
   Runtimes() = default;
-  Runtimes(std::initializer_list<int64_t> values) { for (int64_t v : values) push_back({v, -1}); }
-  explicit Runtimes(std::span<const RuntimeParam> values) { for (RuntimeParam v : values) push_back(v); }
-  explicit Runtimes(const Axes& values) { for (int64_t v : values) push_back({v, -1}); }
+  Runtimes(std::initializer_list<int64_t> values) {
+    for (int64_t v : values) push_back({v, -1});
+  }
+  explicit Runtimes(std::span<const RuntimeParam> values) {
+    for (RuntimeParam v : values) push_back(v);
+  }
+  explicit Runtimes(const Axes& values) {
+    for (int64_t v : values) push_back({v, -1});
+  }
   void push_back(RuntimeParam v) { values_[static_cast<size_t>(size_++)] = v; }
   int size() const { return size_; }
   bool empty() const { return size_ == 0; }

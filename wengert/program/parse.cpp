@@ -33,10 +33,11 @@ class Parser {
     const size_t end = std::min(at_, text_.size()), before = end == 0 ? text_.npos : text_.rfind('\n', end - 1);
     const size_t column = before == text_.npos ? end + 1 : end - before;
     const std::string_view rest = text_.substr(end, 12);
-    const std::string got = rest.empty() ? "the end of the text" : "\"" + std::string(rest.substr(0, rest.find('\n'))) + "\"";
+    const std::string got =
+        rest.empty() ? "the end of the text" : "\"" + std::string(rest.substr(0, rest.find('\n'))) + "\"";
     throw Error(ErrorKind::value, "program-parse",
-                "parse_program: line " + std::to_string(line()) + ", column " + std::to_string(column) + ": got " + got +
-                    ": wanted " + wanted);
+                "parse_program: line " + std::to_string(line()) + ", column " + std::to_string(column) + ": got " +
+                    got + ": wanted " + wanted);
   }
   size_t line() const {
     const std::string_view before = text_.substr(0, at_);
@@ -67,7 +68,9 @@ class Parser {
   std::string_view number_text() {
     skip();
     const size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::strchr("+-.", text_[at_]))) ++at_;
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::strchr("+-.", text_[at_])))
+      ++at_;
     if (at_ == begin) fail("a number");
     return text_.substr(begin, at_ - begin);
   }
@@ -133,7 +136,8 @@ class Parser {
     }
     expect(":");
     const Type* t = type();
-    if (static_cast<int64_t>(numbers.size()) != t->size || !is_supported(t->dtype)) fail("as many numbers as the type has elements");
+    if (static_cast<int64_t>(numbers.size()) != t->size || !is_supported(t->dtype))
+      fail("as many numbers as the type has elements");
     std::vector<std::byte> bytes;
     for (std::string_view n : numbers) {
       switch (t->dtype) {
@@ -291,7 +295,7 @@ class Parser {
   Runtimes parse_runtimes() {
     Runtimes runtimes;
     const size_t begin = at_;
-    if (!take("at") || !take("[")) {   // "at" is also the name of the 46th variable
+    if (!take("at") || !take("[")) {  // "at" is also the name of the 46th variable
       at_ = begin;
       return runtimes;
     }
@@ -307,9 +311,9 @@ class Parser {
   std::string_view text_;
   std::span<const Array> constants_;
   size_t at_ = 0;
-  static constexpr int most_nested = 256;   // the parser calls itself, and the stack ends somewhere
-  int depth_ = 0;               // of programs in programs
-  std::vector<size_t> lines_;   // of the outermost one's equations, and of its end
+  static constexpr int most_nested = 256;  // the parser calls itself, and the stack ends somewhere
+  int depth_ = 0;                          // of programs in programs
+  std::vector<size_t> lines_;              // of the outermost one's equations, and of its end
 };
 
 /// What is wrong with one equation of a program.
@@ -335,12 +339,15 @@ std::optional<Fault> find_fault(const Program& program) {
       types.push_back(program.type(a));
     }
     if (const size_t fewest = fewest_operands(*e.primitive); types.size() < fewest) {
-      return Fault{i, "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") + ", wanted at least " +
-                          std::to_string(fewest)};
+      return Fault{i,
+                   "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") +
+                       ", wanted at least " + std::to_string(fewest)};
     }
     if (e.results != defined) return Fault{i, "its results are not the next variables"};
     if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
-      return Fault{i, "has " + std::to_string(program.params(e).size()) + " parameters, wanted " + std::to_string(e.primitive->params.size())};
+      return Fault{i,
+                   "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
+                       std::to_string(e.primitive->params.size())};
     }
     if (e.primitive->infer) {
       Types wanted;
@@ -348,7 +355,7 @@ std::optional<Fault> find_fault(const Program& program) {
         wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
       } catch (const std::bad_variant_access&) {
         return Fault{i, "has parameters of other kinds than it takes"};
-      } catch (const Error& error) {   // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
+      } catch (const Error& error) {  // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
         const std::string text = error.what();
         const size_t begin = std::strlen(e.primitive->name) + 2;
         return Fault{i, text.substr(begin, text.find("; called at") - begin)};
@@ -358,11 +365,14 @@ std::optional<Fault> find_fault(const Program& program) {
       }
       for (uint32_t r = 0; r < e.result_count; ++r) {
         if (wanted[r] == program.type(e.results + r)) continue;
-        return Fault{i, "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " + to_string(*wanted[r])};
+        return Fault{i,
+                     "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " +
+                         to_string(*wanted[r])};
       }
     }
     for (const RuntimeParam& r : program.runtimes(e)) {
-      if (r.symbolic() && r.slot >= program.runtime_count()) return Fault{i, "a runtime parameter refers to none of the program's"};
+      if (r.symbolic() && r.slot >= program.runtime_count())
+        return Fault{i, "a runtime parameter refers to none of the program's"};
     }
     defined += e.result_count;
   }
@@ -384,15 +394,17 @@ ProgramPtr parse_program(std::string_view text, std::span<const Array> constants
   Parser parser(text, constants);
   ProgramPtr program = parser.parse();
   if (const std::optional<Fault> fault = find_fault(*program)) {
-    throw Error(ErrorKind::value, "program-parse", "parse_program: line " + std::to_string(parser.line_of(fault->equation)) + ", " +
-                place_of(*program, fault->equation) + ": " + fault->why);
+    throw Error(ErrorKind::value, "program-parse",
+                "parse_program: line " + std::to_string(parser.line_of(fault->equation)) + ", " +
+                    place_of(*program, fault->equation) + ": " + fault->why);
   }
   return program;
 }
 
 void verify(const Program& program) {
   if (const std::optional<Fault> fault = find_fault(program)) {
-    throw Error(ErrorKind::internal, "program-invalid", "verify: " + place_of(program, fault->equation) + ": " + fault->why);
+    throw Error(ErrorKind::internal, "program-invalid",
+                "verify: " + place_of(program, fault->equation) + ": " + fault->why);
   }
 }
 

@@ -18,7 +18,8 @@ namespace detail {
 Registration::Registration(const Primitive& primitive) {
   const std::string name = primitive.name;
   if (primitive.samples.cases.empty()) {
-    throw Error(ErrorKind::internal, "primitive-samples", name + ": has no samples: wanted one way to call it at least, for its tests");
+    throw Error(ErrorKind::internal, "primitive-samples",
+                name + ": has no samples: wanted one way to call it at least, for its tests");
   }
   if (!table().emplace(primitive.name, &primitive).second) {
     throw Error(ErrorKind::internal, "primitive-name", name + ": stated by two primitives: wanted a name of its own");

@@ -22,17 +22,17 @@ struct Primitive;
 /// What passes may ask of a primitive.
 enum class Trait : uint32_t {
   none = 0,
-  elementwise = 1,      // every output element depends on the input elements at the same index
-  linear = 2,           // linear in all inexact operands together (add, concatenate, transpose)
-  bilinear = 4,         // linear in operand 0 and in operand 1 apart (mul, matmul, conv)
-  view = 8,             // moves elements only: on strided memory it is a new layout
-  reduction = 16,       // combines the elements of whole axes
-  contraction = 32,     // a sum of products: worth a library or a tiled schedule
-  cheap = 64,           // a few arithmetic instructions: recompute rather than store
+  elementwise = 1,          // every output element depends on the input elements at the same index
+  linear = 2,               // linear in all inexact operands together (add, concatenate, transpose)
+  bilinear = 4,             // linear in operand 0 and in operand 1 apart (mul, matmul, conv)
+  view = 8,                 // moves elements only: on strided memory it is a new layout
+  reduction = 16,           // combines the elements of whole axes
+  contraction = 32,         // a sum of products: worth a library or a tiled schedule
+  cheap = 64,               // a few arithmetic instructions: recompute rather than store
   nondifferentiable = 128,  // piecewise constant or integer-valued: its tangent is zero
   commutative = 256,
-  in_place = 512,       // output 0 may use the memory of operand 0 when nobody else does
-  opaque = 1024,        // its lowering is not inlined into consumers
+  in_place = 512,  // output 0 may use the memory of operand 0 when nobody else does
+  opaque = 1024,   // its lowering is not inlined into consumers
 };
 constexpr Trait operator|(Trait a, Trait b) {
   return static_cast<Trait>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));
@@ -107,10 +107,10 @@ using PieceRule = Update (*)(Lowering& k, int operand);
 
 /// One way to call a primitive that tests, the checker and the build of prebuilt kernels use.
 struct Sample {
-  std::vector<Shape> shapes;                 // one per operand
+  std::vector<Shape> shapes;  // one per operand
   Params params = {};
   Runtimes runtimes = {};
-  std::vector<Dtype> fixed = {};             // dtype per operand where it is not the tested one; else the tested one
+  std::vector<Dtype> fixed = {};  // dtype per operand where it is not the tested one; else the tested one
   std::vector<std::pair<double, double>> ranges = {};  // per operand, instead of Samples::range
 };
 
@@ -125,7 +125,7 @@ struct Samples {
   std::pair<double, double> range = {-2, 2};  // of inexact operands
   std::vector<double> special = {};           // points at which derivatives to order 3 are checked
   std::vector<Dtype> dtypes = {Dtype::float32, Dtype::float64};
-  bool smooth = true;                         // finite differences apply on the whole range
+  bool smooth = true;  // finite differences apply on the whole range
 };
 
 namespace detail {
@@ -139,20 +139,20 @@ class Registration {
 
 struct Primitive {
   const char* name;
-  const char* doc;                             // shapes, dtypes, formula, accuracy
+  const char* doc;  // shapes, dtypes, formula, accuracy
   Trait traits = Trait::none;
-  std::vector<const char*> params = {};        // names of the static parameters
-  std::vector<const char*> operands = {"x"};   // names of the operands in errors; the last one repeats
+  std::vector<const char*> params = {};       // names of the static parameters
+  std::vector<const char*> operands = {"x"};  // names of the operands in errors; the last one repeats
   InferRule infer;
-  BodyRule body = nullptr;                     // composites, in place of lower
-  TangentRule tangent = nullptr;               // composites: in place of their body's
+  BodyRule body = nullptr;        // composites, in place of lower
+  TangentRule tangent = nullptr;  // composites: in place of their body's
   TransposeRule transpose = nullptr;
   AccumulateRule accumulate = nullptr;
   DropZerosRule drop_zeros = nullptr;
   ViewRule view = nullptr;
   LowerRule lower = nullptr;
   UpdateRule update = nullptr;
-  PieceRule piece = nullptr;                   // in place of lower
+  PieceRule piece = nullptr;  // in place of lower
   Samples samples;
   detail::Registration registration{*this};
 

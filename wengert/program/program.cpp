@@ -62,8 +62,8 @@ Atom ProgramBuilder::add_constant(const Array& value) {
   // Literals are compared by value so that a rule's repeated 1 is one constant; the list of them stays short.
   const size_t first = constants.size() > 16 ? constants.size() - 16 : 0;
   for (size_t i = first; i < constants.size(); ++i) {
-    const bool same = value.nbytes() <= inline_bytes ? equal_values(constants[i], value)
-                                                     : constants[i].node() == value.node();
+    const bool same =
+        value.nbytes() <= inline_bytes ? equal_values(constants[i], value) : constants[i].node() == value.node();
     if (same) return Atom::constant(static_cast<uint32_t>(i));
   }
   constants.push_back(value);
@@ -77,7 +77,8 @@ uint32_t ProgramBuilder::add(const Primitive& primitive, std::span<const Atom> o
   if (operands.size() > UINT16_MAX || results.size() > UINT8_MAX || runtimes.size() > UINT8_MAX) {
     throw Error(ErrorKind::value, "equation-size",
                 std::string(primitive.name) + ": got " + std::to_string(operands.size()) + " operands, " +
-                    std::to_string(results.size()) + " results: wanted at most 65535 and 255; split the program" + called_at({}));
+                    std::to_string(results.size()) + " results: wanted at most 65535 and 255; split the program" +
+                    called_at({}));
   }
   Program& p = *program_;
   Equation e{};

@@ -39,11 +39,11 @@ class Atom {
 /// One application of a primitive. Its operands and parameters stand in the program's arenas.
 struct Equation {
   const Primitive* primitive;
-  uint32_t params;        // index into the program's parameters
-  uint32_t operands;      // index of the first one in the operand arena
-  uint32_t results;       // id of the first output variable
-  uint32_t runtimes;      // index of the first one in the runtime arena
-  uint32_t location;      // index into the program's locations; not part of the hash
+  uint32_t params;    // index into the program's parameters
+  uint32_t operands;  // index of the first one in the operand arena
+  uint32_t results;   // id of the first output variable
+  uint32_t runtimes;  // index of the first one in the runtime arena
+  uint32_t location;  // index into the program's locations; not part of the hash
   uint16_t operand_count;
   uint8_t result_count;
   uint8_t runtime_count;
@@ -65,15 +65,11 @@ class Program {
   std::span<const Atom> outputs() const { return outputs_; }
   uint32_t variable_count() const { return static_cast<uint32_t>(types_.size()); }
   const Type* type(uint32_t variable) const { return types_[variable]; }
-  const Type* type(Atom atom) const {
-    return atom.is_constant() ? &constants_[atom.id()].type() : types_[atom.id()];
-  }
+  const Type* type(Atom atom) const { return atom.is_constant() ? &constants_[atom.id()].type() : types_[atom.id()]; }
   const Array& constant(uint32_t id) const { return constants_[id]; }
   std::span<const Array> constants() const { return constants_; }
 
-  std::span<const Atom> operands(const Equation& e) const {
-    return {operands_.data() + e.operands, e.operand_count};
-  }
+  std::span<const Atom> operands(const Equation& e) const { return {operands_.data() + e.operands, e.operand_count}; }
   const Params& params(const Equation& e) const { return params_[e.params]; }
   std::span<const RuntimeParam> runtimes(const Equation& e) const {
     return {runtimes_.data() + e.runtimes, e.runtime_count};
@@ -110,8 +106,7 @@ class ProgramBuilder {
   Atom add_constant(const Array& value);
   /// Appends an equation whose output types are already known; returns its first variable.
   uint32_t add(const Primitive& primitive, std::span<const Atom> operands, const Params& params,
-               std::span<const RuntimeParam> runtimes, std::span<const Type* const> results,
-               Location location = {});
+               std::span<const RuntimeParam> runtimes, std::span<const Type* const> results, Location location = {});
   void set_runtime_count(int count) { program_->runtime_count_ = count; }
   const Program& current() const { return *program_; }
   /// Ends the construction: sets the outputs and the hash.

@@ -53,7 +53,8 @@ std::string constant_text(const Array& x) {
   detail::copy_strided(bytes.data(), x.node());
   if (x.nbytes() > inline_bytes) {
     char hash[24];
-    const auto end = std::to_chars(hash, hash + sizeof hash, hash_bytes(bytes.data(), bytes.size(), x.type().hash), 16).ptr;
+    const auto end =
+        std::to_chars(hash, hash + sizeof hash, hash_bytes(bytes.data(), bytes.size(), x.type().hash), 16).ptr;
     return "#" + std::string(hash, end) + ":" + to_string(x.type());
   }
   std::string text;
@@ -92,7 +93,9 @@ class Writer {
 
  private:
   std::string declaration(uint32_t id) const { return variable_name(id) + ": " + to_string(*p_.type(id)); }
-  std::string atom(Atom a) const { return a.is_constant() ? constant_text(p_.constant(a.id())) : variable_name(a.id()); }
+  std::string atom(Atom a) const {
+    return a.is_constant() ? constant_text(p_.constant(a.id())) : variable_name(a.id());
+  }
 
   std::string equation(const Equation& e) const {
     std::string text;
@@ -102,7 +105,8 @@ class Writer {
     text += ")";
     const Params& params = p_.params(e);
     for (int i = 0; i < params.size(); ++i) {
-      text += (i ? ", " : " {") + std::string(e.primitive->params[static_cast<size_t>(i)]) + "=" + indented(to_string(params[i]));
+      text += (i ? ", " : " {") + std::string(e.primitive->params[static_cast<size_t>(i)]) + "=" +
+          indented(to_string(params[i]));
     }
     if (params.size() > 0) text += "}";
     if (e.runtime_count > 0) {

@@ -11,8 +11,10 @@ const char* operation_name(const Primitive& primitive) {
 
 void detail::undefined_operand(const Primitive& primitive) {
   throw Error(ErrorKind::state, "array-undefined",
-              std::string(operation_name(primitive)) + ": got a default-constructed or moved-from handle: wanted arrays with "
-              "values; a layer's parameters are made by wg::nn::init(net, key)" + call_site());
+              std::string(operation_name(primitive)) +
+                  ": got a default-constructed or moved-from handle: wanted arrays with "
+                  "values; a layer's parameters are made by wg::nn::init(net, key)" +
+                  call_site());
 }
 
 namespace {
@@ -33,13 +35,13 @@ void reject(const Avals& in, ErrorKind kind, const char* id, const std::string& 
   }
   for (int i = 0; i < in.params.size(); ++i) {
     got += std::string(got.empty() ? "" : ", ") + in.primitive.params[static_cast<size_t>(i)] + " " +
-           param_text(in.params[i]);
+        param_text(in.params[i]);
   }
   throw Error(kind, id, std::string(operation_name(in.primitive)) + ": " + got + ": wanted " + wanted + call_site());
 }
 
-std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> in, int outputs,
-                            const Params& params, const Runtimes& runtimes) {
+std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> in, int outputs, const Params& params,
+                            const Runtimes& runtimes) {
   std::vector<Array> out(static_cast<size_t>(outputs));
   bind_into(primitive, as_inputs(in), params, runtimes, out);
   return out;
@@ -77,9 +79,7 @@ Types infer_types(const Primitive& primitive, std::span<const Type* const> in, c
 std::vector<Array> evaluate(const Program& program, std::span<const Array> inputs, const Runtimes& runtimes) {
   std::vector<Array> values(program.variable_count());
   std::copy(inputs.begin(), inputs.end(), values.begin());
-  auto value = [&](Atom a) -> const Array& {
-    return a.is_constant() ? program.constant(a.id()) : values[a.id()];
-  };
+  auto value = [&](Atom a) -> const Array& { return a.is_constant() ? program.constant(a.id()) : values[a.id()]; };
   std::vector<Node*> in;
   for (const Equation& e : program.equations()) {
     in.clear();

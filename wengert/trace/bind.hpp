@@ -20,7 +20,8 @@ inline void bind_into(const Primitive& primitive, Inputs in, const Params& param
                       std::span<Array> out) {
   Thread& state = thread();
   for (Node* x : in) {
-    if (!x) [[unlikely]] detail::undefined_operand(primitive);
+    if (!x) [[unlikely]]
+      detail::undefined_operand(primitive);
   }
   if (state.current) state.current->bind(primitive, in, params, runtimes, out);
   else executor().execute(primitive, in, params, runtimes, out);
@@ -32,14 +33,14 @@ inline const Params no_params{};
 }  // namespace detail
 
 /// For primitives with one output.
-inline Array bind(const Primitive& primitive, std::initializer_list<Node*> in,
-                  const Params& params = detail::no_params, const Runtimes& runtimes = detail::no_runtimes) {
+inline Array bind(const Primitive& primitive, std::initializer_list<Node*> in, const Params& params = detail::no_params,
+                  const Runtimes& runtimes = detail::no_runtimes) {
   Array out;
   bind_into(primitive, Inputs(in.begin(), in.size()), params, runtimes, {&out, 1});
   return out;
 }
-inline Array bind(const Primitive& primitive, std::span<const Array> in,
-                  const Params& params = detail::no_params, const Runtimes& runtimes = detail::no_runtimes) {
+inline Array bind(const Primitive& primitive, std::span<const Array> in, const Params& params = detail::no_params,
+                  const Runtimes& runtimes = detail::no_runtimes) {
   Array out;
   bind_into(primitive, as_inputs(in), params, runtimes, {&out, 1});
   return out;
@@ -48,8 +49,8 @@ inline Array bind(const Primitive& primitive, const Array& x, const Params& para
                   const Runtimes& runtimes = detail::no_runtimes) {
   return bind(primitive, {x.node()}, params, runtimes);
 }
-inline Array bind(const Primitive& primitive, const Array& a, const Array& b,
-                  const Params& params = detail::no_params, const Runtimes& runtimes = detail::no_runtimes) {
+inline Array bind(const Primitive& primitive, const Array& a, const Array& b, const Params& params = detail::no_params,
+                  const Runtimes& runtimes = detail::no_runtimes) {
   return bind(primitive, {a.node(), b.node()}, params, runtimes);
 }
 inline Array bind(const Primitive& primitive, const Array& a, const Array& b, const Array& c,
@@ -58,8 +59,7 @@ inline Array bind(const Primitive& primitive, const Array& a, const Array& b, co
 }
 /// For primitives with several outputs.
 std::vector<Array> bind_all(const Primitive& primitive, std::span<const Array> in, int outputs,
-                            const Params& params = detail::no_params,
-                            const Runtimes& runtimes = detail::no_runtimes);
+                            const Params& params = detail::no_params, const Runtimes& runtimes = detail::no_runtimes);
 
 /// The same, for operands in `given_up` (bits) that the caller needs no more: computing at once, those that nobody else
 /// holds may be written over.

@@ -22,9 +22,11 @@ const Primitive call_primitive{
       }
       Types types;
       for (Atom a : p.outputs()) types.push_back(p.type(a));
-      return types; },
+      return types;
+    },
     .body = [](std::span<const Array> in, const Params& params, const Runtimes& runtimes) -> Results {
-      return Results(evaluate(*params.program(0), in, runtimes)); },
+      return Results(evaluate(*params.program(0), in, runtimes));
+    },
     .samples = {.cases = {{{{2, 3}}, {identity_program(), std::string()}}}, .dtypes = {Dtype::float32}},
 };
 

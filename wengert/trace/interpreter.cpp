@@ -50,8 +50,10 @@ void check_alive(const Node* x) {
   const EndedInterpreter& place = thread().ended[x->tag % std::size(thread().ended)];
   const std::string origin = place.tag == x->tag && !place.label.empty() ? place.label.text() : "the transformation";
   throw Error(ErrorKind::trace, "trace-escaped",
-              origin + ": its value " + to_string(*x->layout->type) + " is used outside of it: wanted the values that it "
-              "returns; return this one too instead of storing it (grad and make_program have auxiliary outputs)" + call_site());
+              origin + ": its value " + to_string(*x->layout->type) +
+                  " is used outside of it: wanted the values that it "
+                  "returns; return this one too instead of storing it (grad and make_program have auxiliary outputs)" +
+                  call_site());
 }
 
 std::string called_at(const std::source_location& where) {

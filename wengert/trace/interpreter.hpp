@@ -49,8 +49,8 @@ class Interpreter {
   bool concrete() const { return concrete_; }
 
  private:
-  uint32_t tag_;          // unique in the process
-  Interpreter* parent_;   // current when this one was made
+  uint32_t tag_;         // unique in the process
+  Interpreter* parent_;  // current when this one was made
   Label label_;
   bool concrete_;
 };
@@ -76,11 +76,11 @@ struct EndedInterpreter {
 /// The state of one thread; everything else is a thread-safe cache.
 struct Thread {
   Interpreter* current = nullptr;
-  Interpreter* innermost = nullptr;   // of the function that the user's code is in; current is it or an outer one
-  std::source_location where;   // of the user's innermost call
-  int depth = 0;                // of public functions that call public functions
-  const char* operation = nullptr;   // what errors call the outermost of them, where primitives have other names
-  std::array<EndedInterpreter, 32> ended;   // by tag
+  Interpreter* innermost = nullptr;        // of the function that the user's code is in; current is it or an outer one
+  std::source_location where;              // of the user's innermost call
+  int depth = 0;                           // of public functions that call public functions
+  const char* operation = nullptr;         // what errors call the outermost of them, where primitives have other names
+  std::array<EndedInterpreter, 32> ended;  // by tag
 
   /// A cache that another folder keeps for this thread.
   struct Cache {

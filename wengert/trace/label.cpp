@@ -22,8 +22,6 @@ std::string Label::text() const {
   return function.empty() ? transformation_ : transformation_ + ("(" + function + ")");
 }
 
-std::string Label::call_site() const {
-  return called_at(called_.line() != 0 ? called_ : where_);
-}
+std::string Label::call_site() const { return called_at(called_.line() != 0 ? called_ : where_); }
 
 }  // namespace wengert

@@ -35,8 +35,8 @@ class Label {
   const char* transformation_ = nullptr;
   std::string_view type_;
   std::shared_ptr<const std::string> name_;
-  std::source_location where_;    // of the transformation
-  std::source_location called_;   // of the call that errors name, where that is another
+  std::source_location where_;   // of the transformation
+  std::source_location called_;  // of the call that errors name, where that is another
 };
 
 }  // namespace wengert

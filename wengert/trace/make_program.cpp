@@ -9,16 +9,19 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, L
   for (const Array& x : leaves) {
     if (x.defined()) types.push_back(&x.type());
   }
-  return record(types, [&](std::span<const Array> inputs) {
-    std::vector<Array> all(leaves.begin(), leaves.end());
-    size_t next = 0;
-    for (Array& x : all) {
-      if (x.defined()) x = inputs[next++];
-    }
-    std::vector<Array> outputs = f(all);
-    std::erase_if(outputs, [](const Array& y) { return !y.defined(); });
-    return outputs;
-  }, std::move(label));
+  return record(
+      types,
+      [&](std::span<const Array> inputs) {
+        std::vector<Array> all(leaves.begin(), leaves.end());
+        size_t next = 0;
+        for (Array& x : all) {
+          if (x.defined()) x = inputs[next++];
+        }
+        std::vector<Array> outputs = f(all);
+        std::erase_if(outputs, [](const Array& y) { return !y.defined(); });
+        return outputs;
+      },
+      std::move(label));
 }
 
 }  // namespace wengert::detail

@@ -14,7 +14,8 @@ class Name {
   Name(std::source_location where) : where_(where) {}
   Name(std::string text, std::source_location where = std::source_location::current())
       : text_(std::make_shared<const std::string>(std::move(text))), where_(where) {}
-  Name(const char* text, std::source_location where = std::source_location::current()) : Name(std::string(text), where) {}
+  Name(const char* text, std::source_location where = std::source_location::current())
+      : Name(std::string(text), where) {}
 
   /// "grad(loss)" for a function of type F.
   template <class F>

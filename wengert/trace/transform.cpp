@@ -12,14 +12,15 @@ namespace {
 /// Copies equations into a builder, with the variables of the source renamed.
 class Copier {
  public:
-  Copier(ProgramBuilder& builder, const std::function<bool(const Equation&)>& keep)
-      : builder_(builder), keep_(keep) {}
+  Copier(ProgramBuilder& builder, const std::function<bool(const Equation&)>& keep) : builder_(builder), keep_(keep) {}
 
   /// Returns the atoms of the outputs. `inputs` are the atoms of the program's inputs.
   std::vector<Atom> copy(const Program& program, std::span<const Atom> inputs, std::span<const RuntimeParam> runtimes) {
     std::vector<Atom> map(program.variable_count());
     std::copy(inputs.begin(), inputs.end(), map.begin());
-    auto rename = [&](Atom a) { return a.is_constant() ? builder_.add_constant(program.constant(a.id())) : map[a.id()]; };
+    auto rename = [&](Atom a) {
+      return a.is_constant() ? builder_.add_constant(program.constant(a.id())) : map[a.id()];
+    };
     for (const Equation& e : program.equations()) {
       std::vector<Atom> operands;
       for (Atom a : program.operands(e)) operands.push_back(rename(a));
@@ -27,7 +28,8 @@ class Copier {
       for (int i = 0; i < actual.size(); ++i) {
         if (actual[i].symbolic() && !runtimes.empty()) actual[i] = runtimes[static_cast<size_t>(actual[i].slot)];
       }
-      std::vector<Atom> results = copy_equation(program, e, operands, {actual.begin(), static_cast<size_t>(actual.size())});
+      std::vector<Atom> results =
+          copy_equation(program, e, operands, {actual.begin(), static_cast<size_t>(actual.size())});
       std::copy(results.begin(), results.end(), map.begin() + e.results);
     }
     std::vector<Atom> outputs;
@@ -44,7 +46,8 @@ class Copier {
       return copy(*record_body(*e.primitive, types, program.params(e), e.runtime_count), operands, runtimes);
     }
     for (int i = 0; i < e.result_count; ++i) types.push_back(program.type(e.results + static_cast<uint32_t>(i)));
-    const uint32_t first = builder_.add(*e.primitive, operands, program.params(e), runtimes, types, program.location(e));
+    const uint32_t first =
+        builder_.add(*e.primitive, operands, program.params(e), runtimes, types, program.location(e));
     std::vector<Atom> results;
     for (uint32_t i = 0; i < e.result_count; ++i) results.push_back(Atom::variable(first + i));
     return results;
@@ -56,7 +59,8 @@ class Copier {
 
 std::vector<Atom> add_inputs(ProgramBuilder& builder, const Program& program) {
   std::vector<Atom> inputs;
-  for (int i = 0; i < program.input_count(); ++i) inputs.push_back(builder.add_input(program.type(static_cast<uint32_t>(i))));
+  for (int i = 0; i < program.input_count(); ++i)
+    inputs.push_back(builder.add_input(program.type(static_cast<uint32_t>(i))));
   return inputs;
 }
 
@@ -70,9 +74,9 @@ uint64_t hash_equation(const Program& program, const Equation& e, std::span<cons
 bool same_equation(const Program& source, const Equation& e, std::span<const Atom> operands, const Program& built,
                    const Equation& other) {
   return e.primitive == other.primitive && source.params(e) == built.params(other) &&
-         std::equal(operands.begin(), operands.end(), built.operands(other).begin(), built.operands(other).end()) &&
-         std::equal(source.runtimes(e).begin(), source.runtimes(e).end(), built.runtimes(other).begin(),
-                    built.runtimes(other).end());
+      std::equal(operands.begin(), operands.end(), built.operands(other).begin(), built.operands(other).end()) &&
+      std::equal(source.runtimes(e).begin(), source.runtimes(e).end(), built.runtimes(other).begin(),
+                 built.runtimes(other).end());
 }
 
 std::vector<bool> live_equations(const Program& program) {
@@ -102,7 +106,7 @@ ProgramPtr inline_composites(const Program& program, const std::function<bool(co
 }
 
 ProgramPtr inline_linear_composites(ProgramPtr program, int first_linear_input) {
-  for (;;) {   // one level of nesting at a time: only the program's own variables are known to be linear
+  for (;;) {  // one level of nesting at a time: only the program's own variables are known to be linear
     const std::vector<bool> linear = linear_variables(*program, first_linear_input);
     const std::span<const Equation> own = program->equations();
     const auto opens = [&](const Equation& e) { return e.primitive->body && linear[e.results]; };
@@ -163,13 +167,16 @@ ProgramPtr drop_unused_inputs(const Program& program, std::vector<int>& kept) {
     kept.push_back(i);
     map[static_cast<size_t>(i)] = builder.add_input(program.type(static_cast<uint32_t>(i)));
   }
-  const auto rename = [&](Atom a) { return a.is_constant() ? builder.add_constant(program.constant(a.id())) : map[a.id()]; };
+  const auto rename = [&](Atom a) {
+    return a.is_constant() ? builder.add_constant(program.constant(a.id())) : map[a.id()];
+  };
   for (const Equation& e : program.equations()) {
     std::vector<Atom> operands;
     std::vector<const Type*> types;
     for (Atom a : program.operands(e)) operands.push_back(rename(a));
     for (uint32_t r = 0; r < e.result_count; ++r) types.push_back(program.type(e.results + r));
-    const uint32_t first = builder.add(*e.primitive, operands, program.params(e), program.runtimes(e), types, program.location(e));
+    const uint32_t first =
+        builder.add(*e.primitive, operands, program.params(e), program.runtimes(e), types, program.location(e));
     for (uint32_t r = 0; r < e.result_count; ++r) map[e.results + r] = Atom::variable(first + r);
   }
   std::vector<Atom> outputs;

@@ -14,8 +14,8 @@ std::vector<double> values(const Array& x) { return x.defined() ? x.to_vector<do
 }  // namespace
 
 Log::Log()
-    : epoch_(integer(1)), batch_(integer(0)), examples_(integer(0)), right_(integer(0)), loss_(array(0.0)), seconds_(array(0.0)),
-      timed_(Clock::now()) {}
+    : epoch_(integer(1)), batch_(integer(0)), examples_(integer(0)), right_(integer(0)), loss_(array(0.0)),
+      seconds_(array(0.0)), timed_(Clock::now()) {}
 
 double Log::loss() const { return loss_.item<double>() / static_cast<double>(batch()); }
 double Log::accuracy() const { return static_cast<double>(right_.item<int64_t>()) / static_cast<double>(examples()); }

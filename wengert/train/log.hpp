@@ -48,9 +48,9 @@ class Log {
  private:
   void add_time();
 
-  Array epoch_, batch_, examples_, right_;   // int64, rank 0
-  Array loss_, seconds_;                     // float64, rank 0: the sum of the batches' losses; time
-  Array history_;                            // float64 [epochs, 5], as EpochMetrics; undefined before the first has ended
+  Array epoch_, batch_, examples_, right_;  // int64, rank 0
+  Array loss_, seconds_;                    // float64, rank 0: the sum of the batches' losses; time
+  Array history_;  // float64 [epochs, 5], as EpochMetrics; undefined before the first has ended
   std::chrono::steady_clock::time_point timed_;
 };
 

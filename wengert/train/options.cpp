@@ -52,8 +52,9 @@ void prepare_folder(const Options& options) {
       if (fs::exists(file)) fs::rename(file, file.string() + ".old");
     }
   } catch (const fs::filesystem_error& fault) {
-    throw Error(ErrorKind::io, "run-folder",
-                "folder of the run: " + options.folder + ": " + fault.code().message() + ": wanted a folder to write to");
+    throw Error(
+        ErrorKind::io, "run-folder",
+        "folder of the run: " + options.folder + ": " + fault.code().message() + ": wanted a folder to write to");
   }
   std::printf("An earlier run in %s is kept as *.old; --resume would go on with it.\n", options.folder.c_str());
 }

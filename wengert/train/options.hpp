@@ -9,10 +9,10 @@ namespace wengert::train {
 /// [epochs] [images] [folder] [--resume], in this order; what is not given keeps its default.
 struct Options {
   int64_t epochs = 1;
-  int64_t images = 0;    // of the training set; 0: all
+  int64_t images = 0;  // of the training set; 0: all
   std::string folder = {};
-  bool resume = false;   // go on from the checkpoint in the folder
-  std::string command = {};   // as it was called, for messages
+  bool resume = false;       // go on from the checkpoint in the folder
+  std::string command = {};  // as it was called, for messages
 
   /// The command that goes on with this run: "build/examples/cnn 8 --resume".
   std::string resume_command() const;

@@ -9,7 +9,7 @@ namespace wengert::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int64_t width = 24;   // characters of the bar
+constexpr int64_t width = 24;  // characters of the bar
 
 std::string time_text(double seconds) {
   char text[32];

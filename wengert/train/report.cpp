@@ -42,8 +42,9 @@ std::string png(const Array& image) {
   const auto height = static_cast<size_t>(image.dim(0).value()), width = static_cast<size_t>(image.dim(1).value());
   std::string rows;
   for (size_t y = 0; y < height; ++y) {
-    rows += '\0';   // no filter
-    for (size_t x = 0; x < width; ++x) rows += static_cast<char>(std::clamp(255 * (1 - pixels[y * width + x]), 0.0f, 255.0f));
+    rows += '\0';  // no filter
+    for (size_t x = 0; x < width; ++x)
+      rows += static_cast<char>(std::clamp(255 * (1 - pixels[y * width + x]), 0.0f, 255.0f));
   }
   const auto big_endian = [](uint32_t v) {
     std::string bytes;
@@ -57,9 +58,11 @@ std::string png(const Array& image) {
   };
   uLongf size = compressBound(static_cast<uLong>(rows.size()));
   std::string packed(size, '\0');
-  compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()), static_cast<uLong>(rows.size()));
+  compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
+           static_cast<uLong>(rows.size()));
   packed.resize(size);
-  const std::string header = big_endian(static_cast<uint32_t>(width)) + big_endian(static_cast<uint32_t>(height)) + std::string("\x08\0\0\0\0", 5);
+  const std::string header = big_endian(static_cast<uint32_t>(width)) + big_endian(static_cast<uint32_t>(height)) +
+      std::string("\x08\0\0\0\0", 5);
   return std::string("\x89PNG\r\n\x1a\n", 8) + chunk("IHDR", header) + chunk("IDAT", packed) + chunk("IEND", "");
 }
 
@@ -78,16 +81,22 @@ std::string chart(const std::string& title, const std::vector<EpochMetrics>& epo
   }
   if (high <= low) high = low + 1;
   const double width = 420, height = 240, left = 50, bottom = 30;
-  const auto x = [&](size_t i) { return left + (epochs.size() < 2 ? 0.5 : static_cast<double>(i) / static_cast<double>(epochs.size() - 1)) * (width - left - 10); };
+  const auto x = [&](size_t i) {
+    return left +
+        (epochs.size() < 2 ? 0.5 : static_cast<double>(i) / static_cast<double>(epochs.size() - 1)) *
+        (width - left - 10);
+  };
   const auto y = [&](double v) { return 10 + (high - v) / (high - low) * (height - bottom - 10); };
-  std::string svg = "<figure><figcaption>" + title + "</figcaption><svg viewBox='0 0 420 240' width='420' height='240'>";
+  std::string svg =
+      "<figure><figcaption>" + title + "</figcaption><svg viewBox='0 0 420 240' width='420' height='240'>";
   for (int k = 0; k <= 4; ++k) {
     const double v = low + (high - low) * k / 4;
-    svg += "<line x1='50' x2='410' y1='" + number(y(v), 1) + "' y2='" + number(y(v), 1) + "' stroke='#ddd'/><text x='44' y='" +
-           number(y(v) + 4, 1) + "' text-anchor='end'>" + number(v, 3) + "</text>";
+    svg += "<line x1='50' x2='410' y1='" + number(y(v), 1) + "' y2='" + number(y(v), 1) +
+        "' stroke='#ddd'/><text x='44' y='" + number(y(v) + 4, 1) + "' text-anchor='end'>" + number(v, 3) + "</text>";
   }
   for (size_t i = 0; i < epochs.size(); ++i) {
-    svg += "<text x='" + number(x(i), 1) + "' y='230' text-anchor='middle'>" + std::to_string(epochs[i].epoch) + "</text>";
+    svg +=
+        "<text x='" + number(x(i), 1) + "' y='230' text-anchor='middle'>" + std::to_string(epochs[i].epoch) + "</text>";
   }
   std::string legend;
   for (const Line& line : lines) {
@@ -109,8 +118,8 @@ std::string confusion_table(const Report& r) {
     html += "<tr><th>" + escaped(r.classes[i]) + "</th>";
     for (size_t j = 0; j < r.confusion[i].size(); ++j) {
       const double part = total > 0 ? static_cast<double>(r.confusion[i][j]) / static_cast<double>(total) : 0;
-      html += "<td style='background:rgba(" + std::string(i == j ? "40,140,70," : "200,60,40,") + number(std::min(1.0, part * (i == j ? 1 : 4)), 2) +
-              ")'>" + std::to_string(r.confusion[i][j]) + "</td>";
+      html += "<td style='background:rgba(" + std::string(i == j ? "40,140,70," : "200,60,40,") +
+          number(std::min(1.0, part * (i == j ? 1 : 4)), 2) + ")'>" + std::to_string(r.confusion[i][j]) + "</td>";
     }
     html += "</tr>";
   }
@@ -122,8 +131,11 @@ std::string confusion_table(const Report& r) {
 void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs) {
   std::string text;
   for (const EpochMetrics& m : epochs) {
-    const nlohmann::ordered_json line = {{"epoch", m.epoch}, {"loss", m.loss}, {"accuracy", m.accuracy},
-                                         {"test_accuracy", m.test_accuracy}, {"images_per_second", m.images_per_second}};
+    const nlohmann::ordered_json line = {{"epoch", m.epoch},
+                                         {"loss", m.loss},
+                                         {"accuracy", m.accuracy},
+                                         {"test_accuracy", m.test_accuracy},
+                                         {"images_per_second", m.images_per_second}};
     text += line.dump() + "\n";
   }
   io::write_text("write_metrics", path, text);
@@ -131,21 +143,26 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
 
 void write_report(const std::string& path, const Report& r) {
   std::ostringstream file;
-  file << "<!doctype html><html lang='en'><meta charset='utf-8'><title>" << escaped(r.title) << "</title><style>"
-       << "body{font:15px sans-serif;margin:2em auto;max-width:960px;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
-       << "figcaption{font-weight:bold}svg text{font-size:11px;fill:#555}table{border-collapse:collapse}th,td{padding:3px 8px;text-align:left}"
-       << ".confusion td{text-align:right}.confusion th{font-size:12px}.mistakes div{display:inline-block;width:110px;margin:4px;"
-       << "text-align:center;font-size:12px}img{width:84px;height:84px;image-rendering:pixelated;border:1px solid #ddd}</style><h1>"
-       << escaped(r.title) << "</h1><table>";
-  for (const auto& [name, value] : r.facts) file << "<tr><th>" << escaped(name) << "</th><td>" << escaped(value) << "</td></tr>";
+  file
+      << "<!doctype html><html lang='en'><meta charset='utf-8'><title>" << escaped(r.title) << "</title><style>"
+      << "body{font:15px sans-serif;margin:2em auto;max-width:960px;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
+      << "figcaption{font-weight:bold}svg text{font-size:11px;fill:#555}table{border-collapse:collapse}th,td{padding:3px 8px;text-align:left}"
+      << ".confusion td{text-align:right}.confusion th{font-size:12px}.mistakes div{display:inline-block;width:110px;margin:4px;"
+      << "text-align:center;font-size:12px}img{width:84px;height:84px;image-rendering:pixelated;border:1px solid #ddd}</style><h1>"
+      << escaped(r.title) << "</h1><table>";
+  for (const auto& [name, value] : r.facts)
+    file << "<tr><th>" << escaped(name) << "</th><td>" << escaped(value) << "</td></tr>";
   file << "</table><h2>Curves</h2>"
        << chart("Loss", r.epochs, {{"training", "#c33", [](const EpochMetrics& e) { return e.loss; }}})
-       << chart("Accuracy", r.epochs, {{"training", "#c33", [](const EpochMetrics& e) { return e.accuracy; }},
-                                       {"test", "#27a", [](const EpochMetrics& e) { return e.test_accuracy; }}})
-       << "<h2>Confusion matrix, test images</h2>" << confusion_table(r) << "<h2>Misclassified test images</h2><div class='mistakes'>";
+       << chart("Accuracy", r.epochs,
+                {{"training", "#c33", [](const EpochMetrics& e) { return e.accuracy; }},
+                 {"test", "#27a", [](const EpochMetrics& e) { return e.test_accuracy; }}})
+       << "<h2>Confusion matrix, test images</h2>" << confusion_table(r)
+       << "<h2>Misclassified test images</h2><div class='mistakes'>";
   for (const Mistake& m : r.mistakes) {
     file << "<div><img alt='' src='data:image/png;base64," << base64(png(m.image)) << "'><br>"
-         << escaped(r.classes[static_cast<size_t>(m.wanted)]) << "<br>taken for <b>" << escaped(r.classes[static_cast<size_t>(m.predicted)]) << "</b></div>";
+         << escaped(r.classes[static_cast<size_t>(m.wanted)]) << "<br>taken for <b>"
+         << escaped(r.classes[static_cast<size_t>(m.predicted)]) << "</b></div>";
   }
   file << "</div></html>\n";
   io::write_text("write_report", path, file.str());

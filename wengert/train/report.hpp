@@ -18,16 +18,16 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
 
 /// An image that was taken for something else.
 struct Mistake {
-  Array image;   // [height, width], 0 to 1
+  Array image;  // [height, width], 0 to 1
   int64_t wanted, predicted;
 };
 
 struct Report {
   std::string title;
-  std::vector<std::pair<std::string, std::string>> facts;   // configuration, machine, time
+  std::vector<std::pair<std::string, std::string>> facts;  // configuration, machine, time
   std::vector<EpochMetrics> epochs;
   std::vector<std::string> classes;
-  std::vector<std::vector<int64_t>> confusion;              // [wanted][predicted]
+  std::vector<std::vector<int64_t>> confusion;  // [wanted][predicted]
   std::vector<Mistake> mistakes;
 };
 

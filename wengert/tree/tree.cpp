@@ -30,7 +30,8 @@ std::string value_text(const StaticValue& v) {
     case StaticValue::integer: return std::to_string(static_cast<int64_t>(v.bits));
     case StaticValue::number: return number_text(std::bit_cast<double>(v.bits));
     case StaticValue::text: return "'" + std::string(v.string) + "'";
-    case StaticValue::enumerator: return std::string(v.string) + "(" + std::to_string(static_cast<int64_t>(v.bits)) + ")";
+    case StaticValue::enumerator:
+      return std::string(v.string) + "(" + std::to_string(static_cast<int64_t>(v.bits)) + ")";
     case StaticValue::pointer: return "function";
     case StaticValue::other: return std::string(v.type->name);
   }
@@ -62,8 +63,9 @@ class Fingerprint final : public Visitor {
   Fingerprint() : Visitor(true) {}
   void leaf(Array&) override { add(1); }
   void static_value(const StaticValue& v) override {
-    add(v.kind == StaticValue::text    ? std::hash<std::string_view>{}(v.string)
-        : v.kind == StaticValue::other ? v.type->hash(v.object) : v.bits);
+    add(v.kind == StaticValue::text        ? std::hash<std::string_view>{}(v.string)
+            : v.kind == StaticValue::other ? v.type->hash(v.object)
+                                           : v.bits);
   }
   void open(std::string_view kind, size_t count) override {
     add(count + 2);
@@ -121,7 +123,7 @@ class StructureVisitor final : public Visitor {
     result.entries_.push_back({kind, own_step ? name_text(path().back()) : "", path_text(path()), std::move(text)});
     return result.entries_.back();
   }
-  std::vector<size_t> depths_;   // of the path at each open node
+  std::vector<size_t> depths_;  // of the path at each open node
 };
 
 uint64_t hash_of(const Shape& shape) {

@@ -35,12 +35,12 @@ class Structure {
 
   struct Entry {
     enum Kind : uint8_t { leaf, value, open, close } kind;
-    std::string name;                       // of the field or key in its parent
+    std::string name;  // of the field or key in its parent
     std::string path;
-    std::string text;                       // type or kind of a node, or a value as printed
-    size_t count = 0;                       // children of a node
-    detail::StaticValue bits = {};          // owns nothing; see text and object
-    std::shared_ptr<const void> object = {};   // a copy of a static value of another type
+    std::string text;                         // type or kind of a node, or a value as printed
+    size_t count = 0;                         // children of a node
+    detail::StaticValue bits = {};            // owns nothing; see text and object
+    std::shared_ptr<const void> object = {};  // a copy of a static value of another type
     bool operator==(const Entry& other) const;
   };
 
@@ -122,7 +122,9 @@ class ForEach final : public Visitor {
 
 using Walk = void (*)(const void* tree, Visitor& v);
 template <class T>
-void walk(const void* tree, Visitor& v) { visit_const(*static_cast<const T*>(tree), v); }
+void walk(const void* tree, Visitor& v) {
+  visit_const(*static_cast<const T*>(tree), v);
+}
 
 Structure structure_of(const void* tree, Walk walk);
 std::vector<std::string> paths_of(const void* tree, Walk walk);
@@ -175,17 +177,21 @@ T unflatten(const T& like, std::span<const Array> leaves,
     detail::replace(copy, leaves, where);
     return copy;
   } else {
-    static_cast<void>(&detail::walk<T>);   // reports the type
+    static_cast<void>(&detail::walk<T>);  // reports the type
     __builtin_unreachable();
   }
 }
 
 template <class T>
-Structure structure(const T& tree) { return detail::structure_of(&tree, &detail::walk<T>); }
+Structure structure(const T& tree) {
+  return detail::structure_of(&tree, &detail::walk<T>);
+}
 
 /// The path of every leaf, in the order of flatten().
 template <class T>
-std::vector<std::string> paths(const T& tree) { return detail::paths_of(&tree, &detail::walk<T>); }
+std::vector<std::string> paths(const T& tree) {
+  return detail::paths_of(&tree, &detail::walk<T>);
+}
 
 /// By leaf: whether it is a parameter; false below types for which is_buffer is true.
 template <class T>

@@ -32,7 +32,7 @@ namespace detail {
 /// One step from a node to a child.
 struct Step {
   enum Kind : uint8_t { field, index, key } kind;
-  std::string_view name;   // of a field or key; an empty one adds nothing to a path
+  std::string_view name;  // of a field or key; an empty one adds nothing to a path
   size_t number = 0;
 };
 
@@ -90,9 +90,13 @@ class Visitor {
 // Names, from the compiler's text for a template argument -------------------------------------------------
 
 template <class T>
-constexpr std::string_view type_text() { return __PRETTY_FUNCTION__; }
+constexpr std::string_view type_text() {
+  return __PRETTY_FUNCTION__;
+}
 template <auto pointer>
-constexpr std::string_view pointer_text() { return __PRETTY_FUNCTION__; }
+constexpr std::string_view pointer_text() {
+  return __PRETTY_FUNCTION__;
+}
 
 /// "Net" from "... [with T = app::Net; ...]" or "... [T = app::Net]".
 constexpr std::string_view parse_type_name(std::string_view text) {
@@ -172,9 +176,9 @@ template <class T>
 concept HasFields = requires(T& x, AnyFieldVisitor& v) { x.fields(v); };
 
 template <class T>
-inline constexpr bool is_plain_static = std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::string> ||
-                                        std::same_as<T, std::string_view> || std::same_as<T, const char*> ||
-                                        (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>);
+inline constexpr bool is_plain_static =
+    std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::string> || std::same_as<T, std::string_view> ||
+    std::same_as<T, const char*> || (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>);
 template <class T>
 concept Hashable = requires(const T& x) {
   { std::hash<T>{}(x) } -> std::convertible_to<size_t>;
@@ -188,7 +192,7 @@ template <class T>
 concept Container = is_list<T> || is_map<T> || is_tuple<T> || is_optional<T>;
 template <class T>
 concept HashedStatic = !is_plain_static<T> && !Container<T> && !HasFields<T> && !std::is_pointer_v<T> &&
-                       !is_smart_pointer<T> && (is_shape<T> || Hashable<T>);
+    !is_smart_pointer<T> && (is_shape<T> || Hashable<T>);
 /// Converts to base classes of T only, so that it initializes an aggregate just when it has one.
 template <class T>
 struct AnyBase {
@@ -200,19 +204,19 @@ template <class T>
 concept HasBase = requires { T{AnyBase<T>()}; };
 template <class T>
 concept Plain = std::is_aggregate_v<T> && !HasBase<T> && !std::is_union_v<T> && !std::is_array_v<T> && !Container<T> &&
-                !HasFields<T> && !HashedStatic<T>;
+    !HasFields<T> && !HashedStatic<T>;
 template <class T>
 concept Empty = std::is_class_v<T> && std::is_empty_v<T> && !HasFields<T> && !HashedStatic<T>;
 
 /// Whether visit() knows what to do with a T; its children are another question.
 template <class T>
 inline constexpr bool is_node = std::same_as<T, Array> || is_plain_static<T> || Container<T> || HasFields<T> ||
-                                HashedStatic<T> || Empty<T> || Plain<T>;
+    HashedStatic<T> || Empty<T> || Plain<T>;
 
 template <class T>
 constexpr bool all_nodes();
 template <class T>
-struct AllNodes {   // containers and aggregates are told apart here, without looking at a value
+struct AllNodes {  // containers and aggregates are told apart here, without looking at a value
   static constexpr bool value = true;
 };
 template <class... T>
@@ -237,11 +241,12 @@ constexpr bool all_nodes() {
 /// The one place where a type that is no tree is reported.
 template <class T>
 constexpr void require_node() {
-  static_assert(is_node<T>,
-                "wengert: this type is not a tree of arrays. A tree is an Array; a number, string, enum or function "
-                "pointer; a std::vector, array, map with string keys, tuple, pair or optional of trees; or an aggregate "
-                "(public members, no base class, no constructor, no C array) of trees. Hold values instead of pointers; "
-                "give any other class a member  template <class V> void fields(V& v) { v(\"name\", member); }");
+  static_assert(
+      is_node<T>,
+      "wengert: this type is not a tree of arrays. A tree is an Array; a number, string, enum or function "
+      "pointer; a std::vector, array, map with string keys, tuple, pair or optional of trees; or an aggregate "
+      "(public members, no base class, no constructor, no C array) of trees. Hold values instead of pointers; "
+      "give any other class a member  template <class V> void fields(V& v) { v(\"name\", member); }");
 }
 
 // The walk -----------------------------------------------------------------------------------------------
@@ -251,11 +256,11 @@ uint64_t hash_of(const Axes& axes);
 
 template <class T>
 inline constexpr StaticType static_type{
-    type_name<T>,
-    [](const void* a, const void* b) { return *static_cast<const T*>(a) == *static_cast<const T*>(b); },
+    type_name<T>, [](const void* a, const void* b) { return *static_cast<const T*>(a) == *static_cast<const T*>(b); },
     [](const void* x) -> size_t {
       if constexpr (is_shape<T>) return hash_of(*static_cast<const T*>(x));
-      else return std::hash<T>{}(*static_cast<const T*>(x)); },
+      else return std::hash<T>{}(*static_cast<const T*>(x));
+    },
     [](const void* x) -> std::shared_ptr<const void> { return std::make_shared<const T>(*static_cast<const T*>(x)); }};
 
 template <class T>
@@ -347,7 +352,9 @@ void visit(T& x, Visitor& v) {
 }
 /// For visitors that change nothing.
 template <class T>
-void visit_const(const T& x, Visitor& v) { visit(const_cast<T&>(x), v); }
+void visit_const(const T& x, Visitor& v) {
+  visit(const_cast<T&>(x), v);
+}
 
 }  // namespace detail
 }  // namespace wengert::tree

@@ -35,8 +35,7 @@ typedef int32_t (*wg_body)(const wg_context* context, const void* arguments, int
 struct wg_context {
   /* Calls body on [0, count) in chunks of `chunk` iterations, the last one shorter; chunk bounds do not
    * depend on the number of threads. Returns the first status that is not 0, after all threads are done. */
-  int32_t (*parallel_for)(const wg_context* context, wg_body body, const void* arguments, int64_t count,
-                          int64_t chunk);
+  int32_t (*parallel_for)(const wg_context* context, wg_body body, const void* arguments, int64_t count, int64_t chunk);
   /* Scratch of the calling thread, 64-byte aligned; a second call from the same body may move it. 0 if no memory. */
   void* (*scratch)(const wg_context* context, int64_t bytes);
   /* Ordered output of a program. */
@@ -54,4 +53,4 @@ typedef int32_t (*wg_kernel)(const wg_context* context, void* const* buffers, co
 }
 #endif
 
-#endif  /* WENGERT_BACKENDS_CPU_ABI_H_ */
+#endif /* WENGERT_BACKENDS_CPU_ABI_H_ */

@@ -165,8 +165,7 @@ std::vector<std::string> frontend_arguments(const Target& target) {
                                         "-fno-caret-diagnostics",
                                         "-target-cpu",
                                         target.cpu};
-  for (const std::string& feature : target.features)
-    arguments.insert(arguments.end(), {"-target-feature", feature});
+  for (const std::string& feature : target.features) arguments.insert(arguments.end(), {"-target-feature", feature});
   if (target.wide) arguments.push_back("-mprefer-vector-width=512");
   arguments.insert(arguments.end(), {"-x", "c", "/kernel.c"});
   return arguments;
@@ -183,8 +182,8 @@ llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> files_of(llvm::StringRef text) {
 
 /// Parses and checks `text`; null, with the complaints in `messages`, when there is something wrong
 /// with it.
-std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target,
-                                    llvm::LLVMContext& context, std::string* messages) {
+std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target, llvm::LLVMContext& context,
+                                    std::string* messages) {
   llvm::raw_string_ostream stream(*messages);
   llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
   llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> diagnostics(new clang::DiagnosticsEngine(
@@ -193,8 +192,7 @@ std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target,
   std::vector<const char*> pointers;
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   auto invocation = std::make_shared<clang::CompilerInvocation>();
-  if (!clang::CompilerInvocation::CreateFromArgs(*invocation, pointers, *diagnostics))
-    return nullptr;
+  if (!clang::CompilerInvocation::CreateFromArgs(*invocation, pointers, *diagnostics)) return nullptr;
 
   clang::CompilerInstance compiler;
   compiler.setInvocation(std::move(invocation));
@@ -209,9 +207,7 @@ std::unique_ptr<llvm::Module> parse(llvm::StringRef text, const Target& target,
 /// to do. Inlined there it would be compiled twice.
 void keep_out_of_line(llvm::Module& module) {
   for (llvm::Function& function : module) {
-    if (!function.isDeclaration() && function.hasAddressTaken()) {
-      function.addFnAttr(llvm::Attribute::NoInline);
-    }
+    if (!function.isDeclaration() && function.hasAddressTaken()) { function.addFnAttr(llvm::Attribute::NoInline); }
   }
 }
 
@@ -222,12 +218,10 @@ class CodeGenerator {
     std::string problem;
     const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, problem);
     std::string features;
-    for (const std::string& feature : target.features)
-      features += (features.empty() ? "" : ",") + feature;
+    for (const std::string& feature : target.features) features += (features.empty() ? "" : ",") + feature;
     llvm::TargetOptions options;
-    machine_.reset(found->createTargetMachine(triple, target.cpu, features, options,
-                                              llvm::Reloc::PIC_, llvm::CodeModel::Small,
-                                              llvm::CodeGenOptLevel::Default, /*JIT=*/false));
+    machine_.reset(found->createTargetMachine(triple, target.cpu, features, options, llvm::Reloc::PIC_,
+                                              llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/false));
   }
 
   bool emit(llvm::Module& module, llvm::raw_pwrite_stream& object, std::string* messages) {
@@ -248,12 +242,11 @@ class CodeGenerator {
   bool optimize(llvm::Module& module, std::string* messages) {
     keep_out_of_line(module);
     llvm::PassBuilder builder(machine_.get());
-    builder.registerPipelineParsingCallback(
-        [](llvm::StringRef name, llvm::FunctionPassManager& passes, auto) {
-          if (name != "wengert-slp-vectorizer") return false;
-          passes.addPass(ShortBlockSlpVectorizer());
-          return true;
-        });
+    builder.registerPipelineParsingCallback([](llvm::StringRef name, llvm::FunctionPassManager& passes, auto) {
+      if (name != "wengert-slp-vectorizer") return false;
+      passes.addPass(ShortBlockSlpVectorizer());
+      return true;
+    });
     llvm::LoopAnalysisManager loops;
     llvm::FunctionAnalysisManager functions;
     llvm::CGSCCAnalysisManager components;
@@ -343,9 +336,7 @@ void initialize_llvm() {
   llvm::install_bad_alloc_error_handler(give_up);
   // A third of the time to make code, for nothing that kernels showed.
   const auto option = llvm::cl::getRegisteredOptions().find("disable-lsr");
-  if (option != llvm::cl::getRegisteredOptions().end()) {
-    option->second->addOccurrence(0, "disable-lsr", "true");
-  }
+  if (option != llvm::cl::getRegisteredOptions().end()) { option->second->addOccurrence(0, "disable-lsr", "true"); }
 }
 
 GeneratorPool& pool_for(const char* cpu) {
@@ -358,16 +349,14 @@ GeneratorPool& pool_for(const char* cpu) {
     if (known == name) return *pool;
   }
   if (pools->empty()) initialize_llvm();
-  pools->emplace_back(
-      name, std::make_unique<GeneratorPool>(cpu != nullptr ? named_target(cpu) : host_target()));
+  pools->emplace_back(name, std::make_unique<GeneratorPool>(cpu != nullptr ? named_target(cpu) : host_target()));
   return *pools->back().second;
 }
 
 /// Collects what the back end finds wrong; by itself it would print that and end the process.
 class BackendComplaints : public llvm::DiagnosticHandler {
  public:
-  BackendComplaints(bool* complained, std::string* messages)
-      : complained_(complained), messages_(messages) {}
+  BackendComplaints(bool* complained, std::string* messages) : complained_(complained), messages_(messages) {}
 
   bool handleDiagnostics(const llvm::DiagnosticInfo& complaint) override {
     if (complaint.getSeverity() != llvm::DS_Error) return true;
@@ -387,8 +376,7 @@ class BackendComplaints : public llvm::DiagnosticHandler {
 void compile_text(llvm::StringRef text, const char* cpu, Output* output) {
   GeneratorPool& pool = pool_for(cpu);
   llvm::LLVMContext context;
-  const std::unique_ptr<llvm::Module> module =
-      parse(text, pool.target(), context, &output->messages);
+  const std::unique_ptr<llvm::Module> module = parse(text, pool.target(), context, &output->messages);
   if (module == nullptr) {
     output->status = wengert_rejected;
     return;
@@ -429,8 +417,7 @@ void compile(const char* text, size_t text_size, const char* cpu, wengert_compil
   }
   pthread_attr_destroy(&attributes);
   sem_destroy(&job.done);
-  *result = {output->status, output->object.data(), output->object.size(), output->messages.c_str(),
-             output};
+  *result = {output->status, output->object.data(), output->object.size(), output->messages.c_str(), output};
 }
 
 void release(wengert_compile_result* result) {
@@ -440,9 +427,8 @@ void release(wengert_compile_result* result) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const wengert_compiler_plugin*
-wengert_compiler_entry() {
-  static const wengert_compiler_plugin plugin = {wengert::cpu::plugin_revision,
-                                                 "clang " LLVM_VERSION_STRING, &compile, &release};
+extern "C" __attribute__((visibility("default"))) const wengert_compiler_plugin* wengert_compiler_entry() {
+  static const wengert_compiler_plugin plugin = {wengert::cpu::plugin_revision, "clang " LLVM_VERSION_STRING, &compile,
+                                                 &release};
   return &plugin;
 }

@@ -10,8 +10,7 @@
 
 namespace wengert::cpu {
 
-LoadResult load_shared_object(std::string_view bytes,
-                              const std::vector<std::string>& scratch_parents) {
+LoadResult load_shared_object(std::string_view bytes, const std::vector<std::string>& scratch_parents) {
   LoadResult result;
   result.problem = "no folder for temporary files; set TMPDIR";
   for (const std::string& parent : scratch_parents) {

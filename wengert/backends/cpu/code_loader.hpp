@@ -19,7 +19,6 @@ struct LoadResult {
 /// Loads a shared object that defines wg_kernel. It passes through a file in one of
 /// `scratch_parents`, since the dynamic linker reads files only; the first folder that is not
 /// mounted noexec serves.
-LoadResult load_shared_object(std::string_view bytes,
-                              const std::vector<std::string>& scratch_parents);
+LoadResult load_shared_object(std::string_view bytes, const std::vector<std::string>& scratch_parents);
 
 }  // namespace wengert::cpu

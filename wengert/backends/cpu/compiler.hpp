@@ -29,8 +29,7 @@ struct wengert_compiler_plugin {
   const char* version;   // of the compiler, for people
   /// Compiles a complete C11 translation unit. `cpu` names a target CPU ("x86-64-v3"); null is this
   /// machine's.
-  void (*compile)(const char* text, size_t text_size, const char* cpu,
-                  wengert_compile_result* result);
+  void (*compile)(const char* text, size_t text_size, const char* cpu, wengert_compile_result* result);
   void (*release)(wengert_compile_result* result);
 };
 

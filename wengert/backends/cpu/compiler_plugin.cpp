@@ -11,11 +11,9 @@ namespace {
 constexpr char plugin_file[] = "libwengert_clang.so";
 
 std::string plugin_path() {
-  if (const char* chosen = std::getenv("WENGERT_PLUGIN"); chosen != nullptr && *chosen != '\0')
-    return chosen;
+  if (const char* chosen = std::getenv("WENGERT_PLUGIN"); chosen != nullptr && *chosen != '\0') return chosen;
   Dl_info self;
-  if (::dladdr(reinterpret_cast<const void*>(&load_compiler_plugin), &self) == 0 ||
-      self.dli_fname == nullptr) {
+  if (::dladdr(reinterpret_cast<const void*>(&load_compiler_plugin), &self) == 0 || self.dli_fname == nullptr) {
     return plugin_file;
   }
   const std::string library = self.dli_fname;
@@ -34,14 +32,13 @@ LoadedPlugin load_compiler_plugin() {
     loaded.problem = reason != nullptr ? reason : loaded.path + ": cannot be loaded";
     return loaded;
   }
-  const auto entry = reinterpret_cast<decltype(&wengert_compiler_entry)>(
-      ::dlsym(library, "wengert_compiler_entry"));
+  const auto entry = reinterpret_cast<decltype(&wengert_compiler_entry)>(::dlsym(library, "wengert_compiler_entry"));
   const wengert_compiler_plugin* plugin = entry != nullptr ? entry() : nullptr;
   const char* revision = plugin != nullptr ? plugin->revision : "none";
   if (std::strcmp(revision, plugin_revision) != 0) {
     loaded.refused = true;
-    loaded.problem = loaded.path + ": its revision is " + revision + ", this library wants " +
-                     plugin_revision + "; install the plug-in of the same version";
+    loaded.problem = loaded.path + ": its revision is " + revision + ", this library wants " + plugin_revision +
+        "; install the plug-in of the same version";
     return loaded;  // stays mapped: unloading LLVM is not worth its risks
   }
   loaded.plugin = plugin;

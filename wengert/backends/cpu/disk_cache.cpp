@@ -65,16 +65,14 @@ bool is_cache_file(std::string_view name) {
   if (name.ends_with(temporary_suffix)) name = name.substr(0, name.find('-'));
   if (name.size() < 32) return false;
   const std::string_view suffix = name.substr(32);
-  const bool digits = std::all_of(name.begin(), name.begin() + 32, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  const bool digits = std::all_of(name.begin(), name.begin() + 32,
+                                  [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
   return digits && (suffix.empty() || suffix == entry_suffix || suffix == text_suffix);
 }
 
 /// Makes `folder` and those above it, for this user alone.
 void make_folders(const std::string& folder) {
-  for (std::size_t slash = folder.find('/', 1); slash != std::string::npos;
-       slash = folder.find('/', slash + 1)) {
+  for (std::size_t slash = folder.find('/', 1); slash != std::string::npos; slash = folder.find('/', slash + 1)) {
     ::mkdir(folder.substr(0, slash).c_str(), 0700);
   }
   ::mkdir(folder.c_str(), 0700);
@@ -89,9 +87,9 @@ std::optional<CompiledCode> decode(std::string bytes, const KernelKey& key) {
   std::memcpy(&checksum, bytes.data() + bytes.size() - sizeof checksum, sizeof checksum);
   const std::string_view covered(bytes.data(), bytes.size() - sizeof checksum);
   const bool good = std::memcmp(header.magic, entry_magic, sizeof entry_magic) == 0 &&
-                    header.version == entry_version && header.key == key &&
-                    (header.form == CodeForm::object || header.form == CodeForm::shared_object) &&
-                    header.size == bytes.size() - entry_overhead && kernel_key(covered) == checksum;
+      header.version == entry_version && header.key == key &&
+      (header.form == CodeForm::object || header.form == CodeForm::shared_object) &&
+      header.size == bytes.size() - entry_overhead && kernel_key(covered) == checksum;
   if (!good) return std::nullopt;
   return CompiledCode{header.form, bytes.substr(sizeof header, header.size)};
 }
@@ -112,11 +110,8 @@ std::vector<CacheFile> list(int descriptor) {
   while (const dirent* entry = ::readdir(folder)) {
     const std::string_view name = entry->d_name;
     struct stat status;
-    if (!is_cache_file(name) ||
-        ::fstatat(descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-      continue;
-    files.push_back(
-        {std::string(name), status.st_size, status.st_mtim, name.ends_with(temporary_suffix)});
+    if (!is_cache_file(name) || ::fstatat(descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    files.push_back({std::string(name), status.st_size, status.st_mtim, name.ends_with(temporary_suffix)});
   }
   ::closedir(folder);
   return files;
@@ -141,11 +136,9 @@ int64_t default_cache_limit() {
   if (text.empty()) return int64_t{256} << 20;
   int64_t mebibytes = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), mebibytes);
-  if (failure != std::errc() || end != text.data() + text.size() || mebibytes < 1 ||
-      mebibytes > (int64_t{1} << 40)) {
+  if (failure != std::errc() || end != text.data() + text.size() || mebibytes < 1 || mebibytes > (int64_t{1} << 40)) {
     throw Error(ErrorKind::value, "cache-limit",
-                "WENGERT_CACHE_MIB: got '" + std::string(text) +
-                    "': wanted a whole number of MiB, at least 1");
+                "WENGERT_CACHE_MIB: got '" + std::string(text) + "': wanted a whole number of MiB, at least 1");
   }
   return mebibytes << 20;
 }
@@ -183,15 +176,13 @@ void DiskCache::give_up(const char* what, int reason) {
                "wengert: kernel cache %s: %s%s%s: kernels are not kept for the next process; free "
                "some space there, or "
                "set WENGERT_CACHE to a folder of your own\n",
-               folder_.c_str(), what, reason != 0 ? ": " : "",
-               reason != 0 ? std::strerror(reason) : "");
+               folder_.c_str(), what, reason != 0 ? ": " : "", reason != 0 ? std::strerror(reason) : "");
 }
 
 std::optional<CompiledCode> DiskCache::read(const KernelKey& key) {
   if (!usable()) return std::nullopt;
   const std::string name = to_string(key) + entry_suffix;
-  const int file =
-      ::openat(descriptor_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  const int file = ::openat(descriptor_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (file < 0) {
     if (errno == ELOOP) remove(key);
     return std::nullopt;
@@ -202,8 +193,7 @@ std::optional<CompiledCode> DiskCache::read(const KernelKey& key) {
       static_cast<std::size_t>(status.st_size) <= largest_entry) {
     std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
     if (read_all(file, bytes.data(), bytes.size())) code = decode(std::move(bytes), key);
-    if (code && std::time(nullptr) - status.st_mtim.tv_sec > use_resolution_seconds)
-      ::futimens(file, nullptr);
+    if (code && std::time(nullptr) - status.st_mtim.tv_sec > use_resolution_seconds) ::futimens(file, nullptr);
   }
   ::close(file);
   if (!code) remove(key);
@@ -237,17 +227,14 @@ std::string DiskCache::keep_text(const KernelKey& key, std::string_view text) {
   return write_entry(name, {}, text) ? folder_ + '/' + name : std::string();
 }
 
-bool DiskCache::write_entry(const std::string& name, std::string_view header,
-                            std::string_view body) {
+bool DiskCache::write_entry(const std::string& name, std::string_view header, std::string_view body) {
   // Process numbers are no use in the name: containers that share a folder share them, too.
-  static std::atomic<uint64_t> next_number =
-      static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  static std::atomic<uint64_t> next_number = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
   std::string temporary;
   int file = -1;
   do {
     temporary = name.substr(0, 32) + '-' + std::to_string(next_number++) + temporary_suffix;
-    file = ::openat(descriptor_, temporary.c_str(),
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    file = ::openat(descriptor_, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   } while (file < 0 && errno == EEXIST);
   if (file < 0) {
     give_up("writing to it", errno);
@@ -256,8 +243,7 @@ bool DiskCache::write_entry(const std::string& name, std::string_view header,
   bool good = write_all(file, header) && write_all(file, body);
   int reason = errno;
   if (::close(file) != 0 && good) good = false, reason = errno;
-  if (good && ::renameat(descriptor_, temporary.c_str(), descriptor_, name.c_str()) != 0)
-    good = false, reason = errno;
+  if (good && ::renameat(descriptor_, temporary.c_str(), descriptor_, name.c_str()) != 0) good = false, reason = errno;
   if (good) return true;
   ::unlinkat(descriptor_, temporary.c_str(), 0);
   give_up("writing to it", reason);
@@ -273,8 +259,7 @@ void DiskCache::trim() {
   int64_t bytes = 0;
   for (const CacheFile& file : files) {
     bytes += file.bytes;
-    if (file.temporary && now - file.used.tv_sec > abandoned_seconds)
-      ::unlinkat(descriptor_, file.name.c_str(), 0);
+    if (file.temporary && now - file.used.tv_sec > abandoned_seconds) ::unlinkat(descriptor_, file.name.c_str(), 0);
   }
   if (bytes <= limit_ - limit_ / 4) return;
   std::sort(files.begin(), files.end(), [](const CacheFile& a, const CacheFile& b) {

@@ -20,9 +20,9 @@ std::atomic<int64_t> plans_made{0};
 
 /// How the operations of a thread are computed.
 enum class Mode : uint8_t {
-  claimed,   // by generated kernels and by the libraries that claim equations
-  kernels,   // by generated kernels alone
-  oracle,    // one equation at a time in plain C++
+  claimed,  // by generated kernels and by the libraries that claim equations
+  kernels,  // by generated kernels alone
+  oracle,   // one equation at a time in plain C++
 };
 
 /// Everything that a plan is found by.
@@ -34,7 +34,8 @@ struct Key {
   Mode mode;
 
   uint64_t hash() const {
-    uint64_t h = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^ static_cast<uint64_t>(mode);
+    uint64_t h =
+        reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^ static_cast<uint64_t>(mode);
     for (Node* x : in) h = (h ^ reinterpret_cast<uintptr_t>(x->layout)) * 0x9e3779b97f4a7c15u;
     return h ^ (h >> 29);
   }
@@ -69,7 +70,8 @@ class PlanTable {
     compile::LowerOptions options;
     options.fuse = key.mode != Mode::oracle;
     if (key.mode == Mode::claimed) options.claims = &all_claims();
-    std::shared_ptr<const Plan> plan = make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options);
+    std::shared_ptr<const Plan> plan =
+        make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options);
     plans_made.fetch_add(1, std::memory_order_relaxed);
     std::lock_guard lock(mutex_);
     if (plans_.size() >= limit) plans_.clear();
@@ -113,7 +115,7 @@ const bool registered = [] {
   std::string got;
   for (size_t i = 0; i < in.size(); ++i) {
     got += std::string(i ? ", " : ": ") + primitive.operands[std::min(i, primitive.operands.size() - 1)] + " " +
-           to_string(*in[i]->layout->type);
+        to_string(*in[i]->layout->type);
   }
   constexpr std::string_view source = "allocate: ";
   if (reason.starts_with(source)) reason.remove_prefix(source.size());
@@ -138,7 +140,8 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
   if (error.id() != "memory-cap" && error.id() != "memory-exhausted") throw;
   no_memory(primitive, in, error.id().c_str(), error.what());
 } catch (const std::bad_alloc&) {
-  no_memory(primitive, in, "memory-exhausted", "the system has no memory left: wanted some to plan with; release arrays");
+  no_memory(primitive, in, "memory-exhausted",
+            "the system has no memory left: wanted some to plan with; release arrays");
 }
 
 }  // namespace

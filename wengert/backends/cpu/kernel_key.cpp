@@ -9,8 +9,8 @@ namespace {
 
 // Fractional binary digits of the square roots of 2, 3, 5 and 7: numbers with nothing up their
 // sleeve.
-constexpr std::array<uint64_t, 4> digits = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b,
-                                            0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1};
+constexpr std::array<uint64_t, 4> digits = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
+                                            0xa54ff53a5f1d36f1};
 
 /// High xor low half of the 128-bit product: every bit of both factors reaches every bit of the
 /// result.

@@ -56,8 +56,7 @@ struct Slot {
 class KernelStore {
  public:
   static KernelStore& instance() {
-    static KernelStore* store =
-        new KernelStore;  // outlives static objects that still call kernels at exit
+    static KernelStore* store = new KernelStore;  // outlives static objects that still call kernels at exit
     return *store;
   }
 
@@ -87,8 +86,7 @@ class KernelStore {
   wg_kernel find_or_produce(std::string_view text);
 
   wg_kernel produce(const Request& request);
-  wg_kernel produce_with_plugin(const Request& request, CompilerChoice choice,
-                                std::string* problem);
+  wg_kernel produce_with_plugin(const Request& request, CompilerChoice choice, std::string* problem);
   wg_kernel produce_with_system(const Request& request, std::string* problem);
   wg_kernel load(const CompiledCode& code, std::string* problem);
   wg_kernel load_cached(const KernelKey& disk_key);
@@ -121,9 +119,7 @@ class KernelStore {
   std::shared_ptr<const std::function<void(std::string_view)>> observer_;
 };
 
-KernelStore::KernelStore() {
-  ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
+KernelStore::KernelStore() { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
 
 /// Lets no compile start and waits for those in the plug-in to end, since a child would inherit
 /// whatever locks of LLVM they hold.
@@ -152,8 +148,7 @@ void KernelStore::after_fork_in_parent() {
 /// the condition variable that still counts them (leaked, since destroying it would wait for them).
 void KernelStore::after_fork_in_child() {
   KernelStore& store = instance();
-  std::erase_if(store.slots_,
-                [](const auto& item) { return item.second.state == Slot::State::compiling; });
+  std::erase_if(store.slots_, [](const auto& item) { return item.second.state == Slot::State::compiling; });
   static_cast<void>(store.changed_.release());
   store.changed_ = std::make_unique<std::condition_variable>();
   store.forks_ = 1;  // another thread's fork is not ours
@@ -249,8 +244,7 @@ wg_kernel KernelStore::find_or_produce(std::string_view text) {
 
 void KernelStore::prepare(std::span<const std::string> texts) {
   for (const std::string& text : texts) notify_observer(text);
-  const std::size_t threads =
-      std::min<std::size_t>(texts.size(), std::max(1u, std::thread::hardware_concurrency()));
+  const std::size_t threads = std::min<std::size_t>(texts.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::atomic<std::size_t> next = 0;
   std::exception_ptr failure;
   std::mutex failure_mutex;
@@ -322,8 +316,7 @@ const LoadedPlugin& KernelStore::plugin() {
   std::lock_guard lock(loading_mutex_);
   if (!plugin_) {
     plugin_ = load_compiler_plugin();
-    if (plugin_->refused)
-      std::fprintf(stderr, "wengert: compiler plug-in refused: %s\n", plugin_->problem.c_str());
+    if (plugin_->refused) std::fprintf(stderr, "wengert: compiler plug-in refused: %s\n", plugin_->problem.c_str());
   }
   return *plugin_;
 }
@@ -332,8 +325,7 @@ const LoadedPlugin& KernelStore::plugin() {
 /// be executed.
 std::vector<std::string> KernelStore::scratch_parents() {
   std::vector<std::string> parents;
-  if (const char* folder = std::getenv("TMPDIR"); folder != nullptr && *folder == '/')
-    parents.push_back(folder);
+  if (const char* folder = std::getenv("TMPDIR"); folder != nullptr && *folder == '/') parents.push_back(folder);
   parents.push_back("/tmp");
   if (disk().usable()) parents.push_back(disk().folder());
   return parents;
@@ -359,8 +351,7 @@ wg_kernel KernelStore::produce(const Request& request) {
   if (chosen == CompilerChoice::automatic || chosen == CompilerChoice::plugin) {
     kernel = produce_with_plugin(request, chosen, &problem);
   }
-  if (kernel == nullptr &&
-      (chosen == CompilerChoice::automatic || chosen == CompilerChoice::system)) {
+  if (kernel == nullptr && (chosen == CompilerChoice::automatic || chosen == CompilerChoice::system)) {
     kernel = produce_with_system(request, &problem);
   }
   if (kernel == nullptr) warn_once(problem);
@@ -368,9 +359,8 @@ wg_kernel KernelStore::produce(const Request& request) {
 }
 
 wg_kernel KernelStore::load(const CompiledCode& code, std::string* problem) {
-  LoadResult loaded = code.form == CodeForm::object
-                          ? load_object(code.bytes)
-                          : load_shared_object(code.bytes, scratch_parents());
+  LoadResult loaded =
+      code.form == CodeForm::object ? load_object(code.bytes) : load_shared_object(code.bytes, scratch_parents());
   if (loaded.kernel == nullptr) *problem = std::move(loaded.problem);
   return loaded.kernel;
 }
@@ -399,8 +389,7 @@ const char* target_cpu() {
   return nullptr;
 }
 
-wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoice choice,
-                                           std::string* problem) {
+wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoice choice, std::string* problem) {
   const KernelKey key = disk_key(request.key, plugin_revision);
   if (const wg_kernel kernel = load_cached(key)) return kernel;
   const auto start = Clock::now();
@@ -430,8 +419,7 @@ wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoic
     count(&KernelStatistics::compiled_plugin, Seconds(Clock::now() - start).count());
     disk().write(key, code);
   } else if (choice == CompilerChoice::plugin) {
-    throw Error(ErrorKind::compiler, "compiler-failed",
-                "find_kernel: " + *problem + "; set WENGERT_COMPILER=cc");
+    throw Error(ErrorKind::compiler, "compiler-failed", "find_kernel: " + *problem + "; set WENGERT_COMPILER=cc");
   }
   return kernel;
 }
@@ -473,12 +461,10 @@ void KernelStore::throw_rejected(const Request& request, const std::string& mess
   std::string path = disk().keep_text(request.key, request.text);
   if (path.empty()) {
     path = "/tmp/wengert-" + to_string(request.key) + ".c";
-    if (!write_file(path, request.text) && errno != EEXIST)
-      path = "no file, since none could be written";
+    if (!write_file(path, request.text) && errno != EEXIST) path = "no file, since none could be written";
   }
   throw Error(ErrorKind::compiler, "kernel-rejected",
-              "find_kernel: the compiler rejected a kernel: " + first_error(message) +
-                  "; its text is in " + path);
+              "find_kernel: the compiler rejected a kernel: " + first_error(message) + "; its text is in " + path);
 }
 
 }  // namespace
@@ -487,9 +473,7 @@ wg_kernel find_kernel(std::string_view text) { return KernelStore::instance().fi
 
 void prepare_kernels(std::span<const std::string> texts) { KernelStore::instance().prepare(texts); }
 
-void register_prebuilt(std::span<const PrebuiltKernel> kernels) {
-  KernelStore::instance().add(kernels);
-}
+void register_prebuilt(std::span<const PrebuiltKernel> kernels) { KernelStore::instance().add(kernels); }
 
 KernelStatistics kernel_statistics() { return KernelStore::instance().statistics(); }
 

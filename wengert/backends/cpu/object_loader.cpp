@@ -62,16 +62,13 @@ const void* address_of_library_function(std::string_view name) {
   return found->second;
 }
 
-uint64_t round_up(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
+uint64_t round_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 /// Anonymous memory that is given back unless keep() is called.
 class Mapping {
  public:
   explicit Mapping(std::size_t size) : size_(size) {
-    void* memory =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw Refused(std::string("mmap: ") + std::strerror(errno));
     base_ = static_cast<char*>(memory);
   }
@@ -91,8 +88,7 @@ class Mapping {
 
 /// A jump to, and the address of, something that may be farther away than a 32-bit offset reaches.
 struct Slot {
-  unsigned char jump[8] = {0xff, 0x25, 2,    0,
-                           0,    0,    0x66, 0x90};  // jmp *2(%rip), two bytes of padding
+  unsigned char jump[8] = {0xff, 0x25, 2, 0, 0, 0, 0x66, 0x90};  // jmp *2(%rip), two bytes of padding
   uint64_t target = 0;
 };
 static_assert(sizeof(Slot) == 16);
@@ -116,8 +112,7 @@ class ObjectImage {
   void find_slots();
   void copy(char* base) const;
   void relocate(char* base);
-  void apply(char* base, const Elf64_Shdr& section, uint64_t section_offset,
-             const Elf64_Rela& relocation);
+  void apply(char* base, const Elf64_Shdr& section, uint64_t section_offset, const Elf64_Rela& relocation);
 
   bool stays_writable(const Elf64_Shdr& section) const;
   uint64_t address(char* base, const Elf64_Sym& symbol) const;
@@ -154,16 +149,14 @@ std::string_view ObjectImage::text(uint64_t table, uint64_t offset) const {
 
 void ObjectImage::read_sections() {
   const auto header = read<Elf64_Ehdr>(0);
-  want(std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB &&
-           header.e_type == ET_REL && header.e_machine == EM_X86_64 &&
+  want(std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+           header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_type == ET_REL && header.e_machine == EM_X86_64 &&
            header.e_shentsize == sizeof(Elf64_Shdr),
        "it is not a relocatable x86-64 object");
   for (uint64_t i = 0; i < header.e_shnum; ++i) {
     const auto section = read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr));
     const bool stored = section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL;
-    want(!stored || (section.sh_offset <= bytes_.size() &&
-                     section.sh_size <= bytes_.size() - section.sh_offset),
+    want(!stored || (section.sh_offset <= bytes_.size() && section.sh_size <= bytes_.size() - section.sh_offset),
          "a section lies outside it");
     want(section.sh_size < std::numeric_limits<int32_t>::max() / 4, "a section is too large");
     want((section.sh_flags & SHF_TLS) == 0, "it has thread-local storage");
@@ -182,8 +175,7 @@ void ObjectImage::read_symbols() {
   }
   for (const Elf64_Sym& symbol : symbols_) {
     const bool in_section = symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE;
-    want(!in_section || (symbol.st_shndx < sections_.size() &&
-                         symbol.st_value <= sections_[symbol.st_shndx].sh_size),
+    want(!in_section || (symbol.st_shndx < sections_.size() && symbol.st_value <= sections_[symbol.st_shndx].sh_size),
          "a symbol lies outside its section");
   }
 }
@@ -191,8 +183,7 @@ void ObjectImage::read_symbols() {
 /// Data that the program changes; tables of addresses (.data.rel.ro) are constant once they are
 /// relocated.
 bool ObjectImage::stays_writable(const Elf64_Shdr& section) const {
-  return (section.sh_flags & SHF_WRITE) != 0 &&
-         !text(section_names_, section.sh_name).starts_with(".data.rel.ro");
+  return (section.sh_flags & SHF_WRITE) != 0 && !text(section_names_, section.sh_name).starts_with(".data.rel.ro");
 }
 
 void ObjectImage::place_sections() {
@@ -202,8 +193,7 @@ void ObjectImage::place_sections() {
       const Elf64_Shdr& section = sections_[i];
       if ((section.sh_flags & SHF_ALLOC) == 0 || stays_writable(section) != writable) continue;
       const uint64_t alignment = std::max<uint64_t>(section.sh_addralign, 1);
-      want(alignment <= 4096 && (alignment & (alignment - 1)) == 0,
-           "a section has an odd alignment");
+      want(alignment <= 4096 && (alignment & (alignment - 1)) == 0, "a section has an odd alignment");
       offsets_[i] = round_up(at, alignment);
       at = offsets_[i] + section.sh_size;
     }
@@ -246,8 +236,7 @@ void ObjectImage::find_slots() {
 uint64_t ObjectImage::address(char* base, const Elf64_Sym& symbol) const {
   if (symbol.st_shndx == SHN_ABS) return symbol.st_value;
   if (symbol.st_shndx == SHN_UNDEF) {
-    return reinterpret_cast<uint64_t>(
-        address_of_library_function(text(symbol_names_, symbol.st_name)));
+    return reinterpret_cast<uint64_t>(address_of_library_function(text(symbol_names_, symbol.st_name)));
   }
   want(symbol.st_shndx < SHN_LORESERVE, "a symbol has no section");
   want((sections_[symbol.st_shndx].sh_flags & SHF_ALLOC) != 0, "a symbol's section is not loaded");
@@ -267,8 +256,7 @@ void ObjectImage::copy(char* base) const {
 }
 
 /// Formulas of the x86-64 psABI, table 4.9: S symbol, A addend, P place, G and L the symbol's slot.
-void ObjectImage::apply(char* base, const Elf64_Shdr& section, uint64_t section_offset,
-                        const Elf64_Rela& relocation) {
+void ObjectImage::apply(char* base, const Elf64_Shdr& section, uint64_t section_offset, const Elf64_Rela& relocation) {
   const uint64_t type = ELF64_R_TYPE(relocation.r_info);
   const uint32_t index = ELF64_R_SYM(relocation.r_info);
   const Elf64_Sym& symbol = symbols_[index];
@@ -284,8 +272,7 @@ void ObjectImage::apply(char* base, const Elf64_Shdr& section, uint64_t section_
   if (type == R_X86_64_NONE) return;
   if (type == R_X86_64_64) {
     value = address(base, symbol) + addend;
-  } else if (type == R_X86_64_PC64 || (type == R_X86_64_PC32 && !external) ||
-             (type == R_X86_64_PLT32 && !external)) {
+  } else if (type == R_X86_64_PC64 || (type == R_X86_64_PC32 && !external) || (type == R_X86_64_PLT32 && !external)) {
     value = address(base, symbol) + from_here;
   } else if (type == R_X86_64_PLT32) {
     value = slot_address(base, index) + from_here;
@@ -295,8 +282,8 @@ void ObjectImage::apply(char* base, const Elf64_Shdr& section, uint64_t section_
     throw Refused("it has a relocation of type " + std::to_string(type));
   }
   const auto distance = static_cast<int64_t>(value);
-  want(width == 8 || (distance >= std::numeric_limits<int32_t>::min() &&
-                      distance <= std::numeric_limits<int32_t>::max()),
+  want(width == 8 ||
+           (distance >= std::numeric_limits<int32_t>::min() && distance <= std::numeric_limits<int32_t>::max()),
        "a relocation reaches too far");
   std::memcpy(place, &value, width);
 }
@@ -312,8 +299,7 @@ void ObjectImage::relocate(char* base) {
     want(section.sh_info < sections_.size(), "a relocation section belongs to none");
     const Elf64_Shdr& target = sections_[section.sh_info];
     if ((target.sh_flags & SHF_ALLOC) == 0) continue;
-    want(section.sh_type == SHT_RELA && target.sh_type != SHT_NOBITS,
-         "it has relocations of the wrong kind");
+    want(section.sh_type == SHT_RELA && target.sh_type != SHT_NOBITS, "it has relocations of the wrong kind");
     for (const Elf64_Rela& relocation : relocations(section)) {
       apply(base, target, offsets_[section.sh_info], relocation);
     }
@@ -327,8 +313,7 @@ wg_kernel ObjectImage::load() {
   const Elf64_Sym* kernel = nullptr;
   for (const Elf64_Sym& symbol : symbols_) {
     const bool defined = symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE;
-    if (defined && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
-        text(symbol_names_, symbol.st_name) == "wg_kernel") {
+    if (defined && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && text(symbol_names_, symbol.st_name) == "wg_kernel") {
       kernel = &symbol;
     }
   }
@@ -364,9 +349,7 @@ LoadResult load_object(std::string_view bytes) {
 
 namespace wengert::cpu {
 
-LoadResult load_object(std::string_view) {
-  return {nullptr, "compiled objects are loaded on x86-64 only"};
-}
+LoadResult load_object(std::string_view) { return {nullptr, "compiled objects are loaded on x86-64 only"}; }
 
 }  // namespace wengert::cpu
 

@@ -8,7 +8,7 @@
 namespace wengert::cpu::onednn {
 namespace {
 
-constexpr const char* file = "libdnnl.so.2";   // Debian's; 3.x has another interface
+constexpr const char* file = "libdnnl.so.2";  // Debian's; 3.x has another interface
 
 template <class Function>
 bool find(void* handle, const char* name, Function& function) {
@@ -19,41 +19,43 @@ bool find(void* handle, const char* name, Function& function) {
 /// What claims of convolutions use.
 bool find_primitives(void* handle, Library& l) {
   return find(handle, "dnnl_stream_create", l.stream_create) && find(handle, "dnnl_stream_destroy", l.stream_destroy) &&
-         find(handle, "dnnl_memory_desc_init_by_strides", l.memory_desc_init_by_strides) &&
-         find(handle, "dnnl_memory_desc_init_by_tag", l.memory_desc_init_by_tag) &&
-         find(handle, "dnnl_memory_desc_equal", l.memory_desc_equal) &&
-         find(handle, "dnnl_memory_desc_get_size", l.memory_desc_get_size) &&
-         find(handle, "dnnl_memory_create", l.memory_create) && find(handle, "dnnl_memory_destroy", l.memory_destroy) &&
-         find(handle, "dnnl_primitive_attr_create", l.primitive_attr_create) &&
-         find(handle, "dnnl_primitive_attr_set_scratchpad_mode", l.primitive_attr_set_scratchpad_mode) &&
-         find(handle, "dnnl_primitive_attr_destroy", l.primitive_attr_destroy) &&
-         find(handle, "dnnl_primitive_desc_create", l.primitive_desc_create) &&
-         find(handle, "dnnl_primitive_desc_destroy", l.primitive_desc_destroy) &&
-         find(handle, "dnnl_primitive_desc_query_md", l.primitive_desc_query_md) &&
-         find(handle, "dnnl_primitive_create", l.primitive_create) && find(handle, "dnnl_primitive_destroy", l.primitive_destroy) &&
-         find(handle, "dnnl_primitive_execute", l.primitive_execute) &&
-         find(handle, "dnnl_reorder_primitive_desc_create", l.reorder_primitive_desc_create) &&
-         find(handle, "dnnl_dilated_convolution_forward_desc_init", l.dilated_convolution_forward_desc_init) &&
-         find(handle, "dnnl_dilated_convolution_backward_data_desc_init", l.dilated_convolution_backward_data_desc_init) &&
-         find(handle, "dnnl_dilated_convolution_backward_weights_desc_init", l.dilated_convolution_backward_weights_desc_init);
+      find(handle, "dnnl_memory_desc_init_by_strides", l.memory_desc_init_by_strides) &&
+      find(handle, "dnnl_memory_desc_init_by_tag", l.memory_desc_init_by_tag) &&
+      find(handle, "dnnl_memory_desc_equal", l.memory_desc_equal) &&
+      find(handle, "dnnl_memory_desc_get_size", l.memory_desc_get_size) &&
+      find(handle, "dnnl_memory_create", l.memory_create) && find(handle, "dnnl_memory_destroy", l.memory_destroy) &&
+      find(handle, "dnnl_primitive_attr_create", l.primitive_attr_create) &&
+      find(handle, "dnnl_primitive_attr_set_scratchpad_mode", l.primitive_attr_set_scratchpad_mode) &&
+      find(handle, "dnnl_primitive_attr_destroy", l.primitive_attr_destroy) &&
+      find(handle, "dnnl_primitive_desc_create", l.primitive_desc_create) &&
+      find(handle, "dnnl_primitive_desc_destroy", l.primitive_desc_destroy) &&
+      find(handle, "dnnl_primitive_desc_query_md", l.primitive_desc_query_md) &&
+      find(handle, "dnnl_primitive_create", l.primitive_create) &&
+      find(handle, "dnnl_primitive_destroy", l.primitive_destroy) &&
+      find(handle, "dnnl_primitive_execute", l.primitive_execute) &&
+      find(handle, "dnnl_reorder_primitive_desc_create", l.reorder_primitive_desc_create) &&
+      find(handle, "dnnl_dilated_convolution_forward_desc_init", l.dilated_convolution_forward_desc_init) &&
+      find(handle, "dnnl_dilated_convolution_backward_data_desc_init", l.dilated_convolution_backward_data_desc_init) &&
+      find(handle, "dnnl_dilated_convolution_backward_weights_desc_init",
+           l.dilated_convolution_backward_weights_desc_init);
 }
 
 /// The structures of the C API are those of 2.6 and have grown since 2.0.
 bool is_known(const dnnl_version_t& version) { return version.major == 2 && version.minor >= 6; }
 
 bool load(Library& library) {
-  if (const char* setting = std::getenv("WENGERT_ONEDNN"); setting != nullptr && std::string_view(setting) == "off") return false;
+  if (const char* setting = std::getenv("WENGERT_ONEDNN"); setting != nullptr && std::string_view(setting) == "off")
+    return false;
   void* handle = ::dlopen(file, RTLD_LAZY | RTLD_LOCAL);
   if (handle == nullptr) return false;
   decltype(&::dnnl_version) version = nullptr;
   if (!find(handle, "dnnl_version", version) || !is_known(*version())) return false;
   decltype(&::dnnl_engine_create) engine_create = nullptr;
   const bool complete = find(handle, "dnnl_engine_create", engine_create) && find_primitives(handle, library) &&
-                        find(handle, "dnnl_sgemm", library.sgemm) &&
-                        find(handle, "omp_get_max_threads", library.get_max_threads) &&
-                        find(handle, "omp_set_num_threads", library.set_num_threads);
+      find(handle, "dnnl_sgemm", library.sgemm) && find(handle, "omp_get_max_threads", library.get_max_threads) &&
+      find(handle, "omp_set_num_threads", library.set_num_threads);
   return complete && engine_create(&library.engine, dnnl_cpu, 0) == dnnl_success &&
-         library.stream_create(&library.stream, library.engine, dnnl_stream_default_flags) == dnnl_success;
+      library.stream_create(&library.stream, library.engine, dnnl_stream_default_flags) == dnnl_success;
 }
 
 }  // namespace

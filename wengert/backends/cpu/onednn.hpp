@@ -36,9 +36,10 @@ struct Library {
   decltype(&::dnnl_reorder_primitive_desc_create) reorder_primitive_desc_create = nullptr;
   decltype(&::dnnl_dilated_convolution_forward_desc_init) dilated_convolution_forward_desc_init = nullptr;
   decltype(&::dnnl_dilated_convolution_backward_data_desc_init) dilated_convolution_backward_data_desc_init = nullptr;
-  decltype(&::dnnl_dilated_convolution_backward_weights_desc_init) dilated_convolution_backward_weights_desc_init = nullptr;
+  decltype(&::dnnl_dilated_convolution_backward_weights_desc_init) dilated_convolution_backward_weights_desc_init =
+      nullptr;
 
-  int (*get_max_threads)() = nullptr;    // of libgomp, for the calling thread
+  int (*get_max_threads)() = nullptr;  // of libgomp, for the calling thread
   void (*set_num_threads)(int) = nullptr;
 };
 
@@ -57,7 +58,7 @@ class OneThread {
  private:
   const Library& library_;
   int saved_;
-  sigset_t signals_;   // that were held before
+  sigset_t signals_;  // that were held before
 };
 
 }  // namespace wengert::cpu::onednn

@@ -18,7 +18,8 @@ constexpr std::array<uint8_t, max_rank> channels_last = {0, 2, 3, 1};
 
 void want(dnnl_status_t status, const char* what) {
   if (status == dnnl_success) return;
-  throw Error(ErrorKind::internal, "onednn", std::string("conv: oneDNN refused ") + what + " (status " + std::to_string(status) + "): wanted success");
+  throw Error(ErrorKind::internal, "onednn",
+              std::string("conv: oneDNN refused ") + what + " (status " + std::to_string(status) + "): wanted success");
 }
 
 /// Frees a handle of oneDNN.
@@ -43,7 +44,8 @@ dnnl_memory_desc_t weight_desc(int64_t groups, int64_t out, int64_t in, const Ax
   dnnl_memory_desc_t desc;
   const dnnl_dims_t grouped = {groups, out / groups, in, kernel[0], kernel[1]}, plain = {out, in, kernel[0], kernel[1]};
   const auto tag = any ? dnnl_format_tag_any : groups > 1 ? dnnl_abcde : dnnl_abcd;
-  want(library()->memory_desc_init_by_tag(&desc, groups > 1 ? 5 : 4, groups > 1 ? grouped : plain, dnnl_f32, tag), "a weight's layout");
+  want(library()->memory_desc_init_by_tag(&desc, groups > 1 ? 5 : 4, groups > 1 ? grouped : plain, dnnl_f32, tag),
+       "a weight's layout");
   return desc;
 }
 
@@ -65,7 +67,7 @@ enum class Direction { forward, input, kernel };
 struct Problem {
   Direction direction;
   ConvGeometry geometry;
-  int64_t batch, in, out;   // images, channels of x and of y
+  int64_t batch, in, out;  // images, channels of x and of y
 
   int64_t weights() const { return out * (in / geometry.groups) * geometry.kernel[0] * geometry.kernel[1]; }
   int64_t x_size() const { return in * geometry.image[0] * geometry.image[1]; }
@@ -80,18 +82,21 @@ class Part {
         y_(image_desc(images, p.out, p.geometry.out(0), p.geometry.out(1))),
         plain_(weight_desc(p.geometry.groups, p.out, p.in / p.geometry.groups, p.geometry.kernel, false)),
         direction_(p.direction) {
-    const dnnl_memory_desc_t any = weight_desc(p.geometry.groups, p.out, p.in / p.geometry.groups, p.geometry.kernel, true);
+    const dnnl_memory_desc_t any =
+        weight_desc(p.geometry.groups, p.out, p.in / p.geometry.groups, p.geometry.kernel, true);
     const auto forward = make_desc(p, Direction::forward, any, nullptr);
     const auto desc = p.direction == Direction::forward ? nullptr : make_desc(p, p.direction, any, forward.get());
     const_dnnl_primitive_desc_t own = desc ? desc.get() : forward.get();
     const bool writes_weights = p.direction == Direction::kernel;
-    blocked_ = *library()->primitive_desc_query_md(own, writes_weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    blocked_ = *library()->primitive_desc_query_md(
+        own, writes_weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
     scratch_ = *library()->primitive_desc_query_md(own, dnnl_query_scratchpad_md, 0);
     primitive_ = make_primitive(own);
     if (library()->memory_desc_equal(&blocked_, &plain_)) return;
     dnnl_primitive_desc_t reorder = nullptr;
     const dnnl_memory_desc_t &from = writes_weights ? blocked_ : plain_, &to = writes_weights ? plain_ : blocked_;
-    want(library()->reorder_primitive_desc_create(&reorder, &from, library()->engine, &to, library()->engine, nullptr), "a reorder");
+    want(library()->reorder_primitive_desc_create(&reorder, &from, library()->engine, &to, library()->engine, nullptr),
+         "a reorder");
     reorder_ = make_primitive(Handle<dnnl_primitive_desc_t>(reorder).get());
   }
 
@@ -108,7 +113,8 @@ class Part {
   }
 
   void run(dnnl_stream_t stream, const void* x, const void* weights, const void* y, void* scratch) const {
-    const auto mx = memory_of(x_, x), mw = memory_of(blocked_, weights), my = memory_of(y_, y), ms = memory_of(scratch_, scratch);
+    const auto mx = memory_of(x_, x), mw = memory_of(blocked_, weights), my = memory_of(y_, y),
+               ms = memory_of(scratch_, scratch);
     const bool forward = direction_ == Direction::forward;
     const dnnl_exec_arg_t arguments[] = {
         {direction_ == Direction::input ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, mx.get()},
@@ -128,16 +134,19 @@ class Part {
     const Library& l = *library();
     switch (direction) {
       case Direction::forward:
-        want(l.dilated_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct, &x_, &any, nullptr, &y_,
-                                                     stride, dilation, padding, padding), "a convolution's shapes");
+        want(l.dilated_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct, &x_, &any,
+                                                     nullptr, &y_, stride, dilation, padding, padding),
+             "a convolution's shapes");
         break;
       case Direction::input:
-        want(l.dilated_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &x_, &any, &y_, stride, dilation, padding,
-                                                           padding), "a convolution's shapes");
+        want(l.dilated_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &x_, &any, &y_, stride,
+                                                           dilation, padding, padding),
+             "a convolution's shapes");
         break;
       case Direction::kernel:
-        want(l.dilated_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &x_, &any, nullptr, &y_, stride,
-                                                              dilation, padding, padding), "a convolution's shapes");
+        want(l.dilated_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &x_, &any, nullptr, &y_,
+                                                              stride, dilation, padding, padding),
+             "a convolution's shapes");
         break;
     }
     dnnl_primitive_attr_t attributes = nullptr;
@@ -181,7 +190,7 @@ class Convolution final : public compile::ClaimedCall {
     Job job{*this, images, operands, results};
     std::optional<Block> partial;
     {
-      const OneThread one(*library());   // primitives are made for one thread
+      const OneThread one(*library());  // primitives are made for one thread
       job.main = &part(images);
       const int64_t rest = problem_.batch % images;
       job.last = rest == 0 ? job.main : &part(rest);
@@ -194,7 +203,8 @@ class Convolution final : public compile::ClaimedCall {
     const int32_t status = context()->parallel_for(context(), run_pieces, &job, used, 1);
     if (status == wg_status_interrupted) throw Error(ErrorKind::state, "interrupted", "conv: interrupted");
     if (status == wg_status_no_memory) throw Error(ErrorKind::memory, "scratch-memory", "conv: no memory for scratch");
-    if (status != wg_ok) throw Error(ErrorKind::internal, "onednn", "conv: oneDNN refused a convolution: wanted success");
+    if (status != wg_ok)
+      throw Error(ErrorKind::internal, "onednn", "conv: oneDNN refused a convolution: wanted success");
     if (job.partial) add_up(job.partial, used, static_cast<float*>(results[0]));
   }
 
@@ -218,9 +228,7 @@ class Convolution final : public compile::ClaimedCall {
     const Job& job = *static_cast<const Job*>(arguments);
     try {
       for (int64_t i = begin; i < end; ++i) job.convolution.run_piece(job, i);
-    } catch (const Error& e) {
-      return e.kind() == ErrorKind::memory ? wg_status_no_memory : wg_status_callback;
-    }
+    } catch (const Error& e) { return e.kind() == ErrorKind::memory ? wg_status_no_memory : wg_status_callback; }
     return wg_ok;
   }
 
@@ -278,8 +286,10 @@ class ConvolutionClaims final : public compile::Claims {
     const auto direction = direction_of(e);
     if (!direction || program.type(e.results)->dtype != Dtype::float32) return false;
     const ConvGeometry geometry(program.params(e));
-    for (const Axes* lengths : {&geometry.stride, &geometry.padding, &geometry.dilation, &geometry.image, &geometry.kernel}) {
-      if (std::any_of(lengths->begin(), lengths->end(), [](int64_t n) { return n > INT32_MAX; })) return false;   // int, in oneDNN
+    for (const Axes* lengths :
+         {&geometry.stride, &geometry.padding, &geometry.dilation, &geometry.image, &geometry.kernel}) {
+      if (std::any_of(lengths->begin(), lengths->end(), [](int64_t n) { return n > INT32_MAX; }))
+        return false;  // int, in oneDNN
     }
     for (Atom a : program.operands(e)) {
       if (program.type(a)->size == 0) return false;
@@ -300,7 +310,8 @@ class ConvolutionClaims final : public compile::Claims {
     return {direction_of(e) == Direction::kernel ? Layout::contiguous_of(type) : Layout::dense_of(type, channels_last)};
   }
 
-  std::shared_ptr<compile::ClaimedCall> prepare(const Program& program, const Equation& e, std::span<const Layout* const>,
+  std::shared_ptr<compile::ClaimedCall> prepare(const Program& program, const Equation& e,
+                                                std::span<const Layout* const>,
                                                 std::span<const Layout* const>) const override {
     const Shape& a = program.type(program.operands(e)[0])->shape;
     const Shape& b = program.type(program.operands(e)[1])->shape;

@@ -28,7 +28,8 @@ struct Run {
 std::optional<Run> as_one(const Layout& layout, const Axes& axes) {
   Run run;
   for (int i = axes.size() - 1; i >= 0; --i) {
-    const int64_t length = layout.type->shape[static_cast<int>(axes[i])], stride = layout.strides[static_cast<size_t>(axes[i])];
+    const int64_t length = layout.type->shape[static_cast<int>(axes[i])],
+                  stride = layout.strides[static_cast<size_t>(axes[i])];
     if (length == 1) continue;
     if (run.length == 1) run.stride = stride;
     else if (stride != run.stride * run.length) return std::nullopt;
@@ -40,7 +41,7 @@ std::optional<Run> as_one(const Layout& layout, const Axes& axes) {
 /// A matrix as oneDNN takes it: one of its strides is 1.
 struct Matrix {
   bool transposed = false;
-  int64_t leading = 1;      // the other stride
+  int64_t leading = 1;  // the other stride
 
   int64_t row_stride() const { return transposed ? 1 : leading; }
   int64_t column_stride() const { return transposed ? leading : 1; }
@@ -50,7 +51,9 @@ std::optional<Matrix> as_matrix(const Run& rows, const Run& columns) {
   const auto steps = [](const Run& inner, const Run& outer) {
     return (inner.stride == 1 || inner.length == 1) && (outer.length == 1 || outer.stride >= inner.length);
   };
-  const auto leading = [](const Run& inner, const Run& outer) { return outer.length == 1 ? std::max<int64_t>(inner.length, 1) : outer.stride; };
+  const auto leading = [](const Run& inner, const Run& outer) {
+    return outer.length == 1 ? std::max<int64_t>(inner.length, 1) : outer.stride;
+  };
   if (steps(columns, rows)) return Matrix{false, leading(columns, rows)};
   if (steps(rows, columns)) return Matrix{true, leading(rows, columns)};
   return std::nullopt;
@@ -60,7 +63,8 @@ std::optional<Matrix> as_matrix(const Run& rows, const Run& columns) {
 struct OperandAxes {
   Axes batch, free, contract;
 
-  OperandAxes(const Params& params, int operand, int rank) : batch(params.axes(2 + operand)), contract(params.axes(operand)) {
+  OperandAxes(const Params& params, int operand, int rank)
+      : batch(params.axes(2 + operand)), contract(params.axes(operand)) {
     for (int i = 0; i < rank; ++i) {
       if (!batch.contains(i) && !contract.contains(i)) free.push_back(i);
     }
@@ -92,15 +96,14 @@ int64_t length_of(const Shape& shape, const Axes& axes) {
 /// A stack of products c = a b, all of the same shape.
 class Products final : public compile::ClaimedCall {
  public:
-  Products(const Params& params, const Layout& a, const Layout& b, const Layout& c)
-      : library_(*library()) {
+  Products(const Params& params, const Layout& a, const Layout& b, const Layout& c) : library_(*library()) {
     const OperandAxes a_axes(params, 0, a.type->rank()), b_axes(params, 1, b.type->rank());
     rows_ = length_of(a.type->shape, a_axes.free);
     columns_ = length_of(b.type->shape, b_axes.free);
     inner_ = length_of(a.type->shape, a_axes.contract);
     a_ = *operand_matrix(a, a_axes);
     b_ = *operand_matrix(b, b_axes);
-    b_.transposed = !b_.transposed;   // oneDNN's right operand is [contract, free]
+    b_.transposed = !b_.transposed;  // oneDNN's right operand is [contract, free]
     for (int i = 0; i < a_axes.batch.size(); ++i) {
       batch_.push_back({c.type->shape[i].value(), a.strides[static_cast<size_t>(a_axes.batch[i])],
                         b.strides[static_cast<size_t>(b_axes.batch[i])], c.strides[static_cast<size_t>(i)]});
@@ -109,11 +112,13 @@ class Products final : public compile::ClaimedCall {
   }
 
   void run(std::span<void* const> operands, std::span<void* const> results) override {
-    Job job{*this, static_cast<const float*>(operands[0]), static_cast<const float*>(operands[1]), static_cast<float*>(results[0])};
+    Job job{*this, static_cast<const float*>(operands[0]), static_cast<const float*>(operands[1]),
+            static_cast<float*>(results[0])};
     cut(job);
     const int32_t status = context()->parallel_for(context(), run_pieces, &job, stack_ * job.pieces, job.chunk);
     if (status == wg_status_interrupted) throw Error(ErrorKind::state, "interrupted", "dot_general: interrupted");
-    if (status != wg_ok) throw Error(ErrorKind::internal, "onednn", "dot_general: oneDNN refused a product: wanted success");
+    if (status != wg_ok)
+      throw Error(ErrorKind::internal, "onednn", "dot_general: oneDNN refused a product: wanted success");
   }
 
  private:
@@ -124,10 +129,10 @@ class Products final : public compile::ClaimedCall {
     const Products& products;
     const float *a, *b;
     float* c;
-    bool by_rows = true;   // each matrix is cut along its rows, or columns
-    int64_t pieces = 1;    // of one matrix
-    int64_t step = 0;      // rows or columns of a piece
-    int64_t chunk = 1;     // pieces of one iteration of the parallel loop
+    bool by_rows = true;  // each matrix is cut along its rows, or columns
+    int64_t pieces = 1;   // of one matrix
+    int64_t step = 0;     // rows or columns of a piece
+    int64_t chunk = 1;    // pieces of one iteration of the parallel loop
   };
 
   /// Pieces for the threads at hand: whole matrices where there are enough of them.
@@ -173,8 +178,8 @@ class Products final : public compile::ClaimedCall {
       b += from * b_.column_stride();
       c += from;
     }
-    return library_.sgemm(a_.transposed ? 'T' : 'N', b_.transposed ? 'T' : 'N', rows, columns, inner_, 1.0f, a, a_.leading, b,
-                          b_.leading, 0.0f, c, columns_) == dnnl_success;
+    return library_.sgemm(a_.transposed ? 'T' : 'N', b_.transposed ? 'T' : 'N', rows, columns, inner_, 1.0f, a,
+                          a_.leading, b, b_.leading, 0.0f, c, columns_) == dnnl_success;
   }
 
   const Library& library_;

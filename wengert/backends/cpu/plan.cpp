@@ -79,7 +79,8 @@ class Planner {
     const Value& value = lowered_.values[slot];
     const int64_t size = itemsize(value.layout->type->dtype);
     Place result{block_[root(slot)], value.offset * size, {}};
-    for (const auto& [parameter, stride] : value.runtime_offset) result.runtime_bytes.emplace_back(parameter, stride * size);
+    for (const auto& [parameter, stride] : value.runtime_offset)
+      result.runtime_bytes.emplace_back(parameter, stride * size);
     return result;
   }
 
@@ -117,8 +118,8 @@ class Planner {
     const Place& output = plan_.outputs[0].place;
     if (output.block != plan_.inputs.size() || plan_.outputs[0].layout != plan_.allocated[0]) return false;
     return plan_.steps[0].buffers.size() <= 8 &&
-           std::all_of(plan_.steps[0].buffers.begin(), plan_.steps[0].buffers.end(),
-                       [](const Place& p) { return p.bytes == 0 && p.runtime_bytes.empty(); });
+        std::all_of(plan_.steps[0].buffers.begin(), plan_.steps[0].buffers.end(),
+                    [](const Place& p) { return p.bytes == 0 && p.runtime_bytes.empty(); });
   }
 
   Plan& plan_;
@@ -151,12 +152,14 @@ std::string name_of(const Plan& plan) {
 [[noreturn]] void fail(const Plan& plan, int32_t status) {
   const std::string operation = name_of(plan);
   switch (status) {
-    case wg_status_interrupted:
-      throw Error(ErrorKind::state, "interrupted", operation + ": interrupted" + call_site());
+    case wg_status_interrupted: throw Error(ErrorKind::state, "interrupted", operation + ": interrupted" + call_site());
     case wg_status_no_memory:
-      throw Error(ErrorKind::memory, "scratch-memory", operation + ": no memory for scratch: wanted room for one row; release arrays, or raise the cap with memory::set_cap" + call_site());
-    default:
-      throw Error(ErrorKind::value, "assertion", operation + ": a value check failed" + call_site());
+      throw Error(
+          ErrorKind::memory, "scratch-memory",
+          operation +
+              ": no memory for scratch: wanted room for one row; release arrays, or raise the cap with memory::set_cap" +
+              call_site());
+    default: throw Error(ErrorKind::value, "assertion", operation + ": a value check failed" + call_site());
   }
 }
 
@@ -208,7 +211,8 @@ class Launch {
     void* few[few_blocks];
     std::vector<void*> many(step.buffers.size() > few_blocks ? step.buffers.size() : 0);
     void** buffers = many.empty() ? few : many.data();
-    for (size_t i = 0; i < step.buffers.size(); ++i) buffers[i] = addresses_[step.buffers[i].block] + offset(step.buffers[i]);
+    for (size_t i = 0; i < step.buffers.size(); ++i)
+      buffers[i] = addresses_[step.buffers[i].block] + offset(step.buffers[i]);
     const std::span<void* const> all(buffers, step.buffers.size());
     if (step.claimed) return step.claimed->run(all.first(step.operand_count), all.subspan(step.operand_count));
     if (!step.kernel) return run_plainly(step, all);
@@ -227,7 +231,8 @@ class Launch {
 
   int32_t run_with_runtimes(const PlanStep& step, void* const* buffers) const {
     std::vector<int64_t> sizes = step.sizes;
-    for (const auto& [position, parameter] : step.runtime_sizes) sizes[static_cast<size_t>(position)] = runtimes_[parameter].value;
+    for (const auto& [position, parameter] : step.runtime_sizes)
+      sizes[static_cast<size_t>(position)] = runtimes_[parameter].value;
     return step.kernel(context(), buffers, sizes.data(), nullptr);
   }
 

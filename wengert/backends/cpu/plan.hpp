@@ -16,18 +16,18 @@ namespace wengert::cpu {
 struct Place {
   uint32_t block = 0;
   int64_t bytes = 0;
-  std::vector<std::pair<int, int64_t>> runtime_bytes;   // (runtime parameter, bytes that one of it is worth)
+  std::vector<std::pair<int, int64_t>> runtime_bytes;  // (runtime parameter, bytes that one of it is worth)
 };
 
 /// One kernel launch or library call.
 struct PlanStep {
-  wg_kernel kernel = nullptr;                       // null: run the nest in plain C++
-  std::shared_ptr<compile::Nest> nest;              // also of kernels that check indices: it says which one failed
+  wg_kernel kernel = nullptr;           // null: run the nest in plain C++
+  std::shared_ptr<compile::Nest> nest;  // also of kernels that check indices: it says which one failed
   std::shared_ptr<compile::ClaimedCall> claimed;
-  size_t operand_count = 0;                         // claimed: the first buffers; the rest are results
+  size_t operand_count = 0;  // claimed: the first buffers; the rest are results
   std::vector<Place> buffers;
   std::vector<int64_t> sizes;
-  std::vector<std::pair<int, int>> runtime_sizes;   // (position in sizes, runtime parameter)
+  std::vector<std::pair<int, int>> runtime_sizes;  // (position in sizes, runtime parameter)
 };
 
 /// An output: a block, or a view of one.
@@ -44,12 +44,12 @@ struct Plan {
   uint64_t donated = 0;
 
   // What it does.
-  std::vector<const Layout*> allocated;             // blocks that the plan allocates
+  std::vector<const Layout*> allocated;  // blocks that the plan allocates
   std::vector<Array> constants;
   std::vector<PlanStep> steps;
   std::vector<PlanOutput> outputs;
-  bool direct = false;                              // one kernel over inputs and one output, nothing else
-  bool views = false;                               // nothing to compute: outputs are views of inputs
+  bool direct = false;  // one kernel over inputs and one output, nothing else
+  bool views = false;   // nothing to compute: outputs are views of inputs
 };
 
 /// Derives the plan of a primitive for operands of those layouts.

@@ -29,8 +29,7 @@ constexpr char flags_revision[] = "1";
 
 bool is_program(const std::string& path) {
   struct stat status;
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-         ::access(path.c_str(), X_OK) == 0;
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
 /// The program that `name` stands for, looked up on PATH unless it has a slash.
@@ -41,8 +40,7 @@ std::string find_program(const std::string& name) {
   while (true) {
     const std::size_t colon = folders.find(':');
     const std::string candidate = std::string(folders.substr(0, colon)) + '/' + name;
-    if (candidate[0] == '/' && candidate.size() > name.size() + 1 && is_program(candidate))
-      return candidate;
+    if (candidate[0] == '/' && candidate.size() > name.size() + 1 && is_program(candidate)) return candidate;
     if (colon == std::string_view::npos) return {};
     folders.remove_prefix(colon + 1);
   }
@@ -81,8 +79,7 @@ std::vector<std::string> compiler_environment(const std::string& scratch) {
   std::vector<std::string> environment = {"LC_ALL=C", "TMPDIR=" + scratch};
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (!text.starts_with("LC_ALL=") && !text.starts_with("TMPDIR="))
-      environment.emplace_back(text);
+    if (!text.starts_with("LC_ALL=") && !text.starts_with("TMPDIR=")) environment.emplace_back(text);
   }
   return environment;
 }
@@ -113,12 +110,11 @@ int spawn(std::vector<std::string> arguments, const std::string& folder, int out
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
   std::vector<std::string> environment = compiler_environment(folder);
-  const int reason = posix_spawn(child, arguments[0].c_str(), &actions, &attributes,
-                                 pointers(arguments).data(), pointers(environment).data());
+  const int reason = posix_spawn(child, arguments[0].c_str(), &actions, &attributes, pointers(arguments).data(),
+                                 pointers(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return reason;
@@ -128,8 +124,7 @@ int spawn(std::vector<std::string> arguments, const std::string& folder, int out
 bool read_until(int output, Clock::time_point deadline, std::string* text) {
   char buffer[4096];
   while (true) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) return false;
     pollfd waiting = {output, POLLIN, 0};
     const int ready = ::poll(&waiting, 1, static_cast<int>(left.count()));
@@ -160,8 +155,7 @@ struct RunResult {
   std::string output;
 };
 
-RunResult run(const std::vector<std::string>& arguments, const std::string& folder,
-              std::chrono::milliseconds limit) {
+RunResult run(const std::vector<std::string>& arguments, const std::string& folder, std::chrono::milliseconds limit) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return {false, std::string("pipe: ") + std::strerror(errno)};
   pid_t child = 0;
@@ -177,8 +171,7 @@ RunResult run(const std::vector<std::string>& arguments, const std::string& fold
     if (!status) {
       ::kill(-child, SIGKILL);
       ::waitpid(child, nullptr, 0);
-      result.output +=
-          arguments[0] + ": did not end within " + std::to_string(limit.count()) + " ms";
+      result.output += arguments[0] + ": did not end within " + std::to_string(limit.count()) + " ms";
     }
     result.success = status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
   }
@@ -190,8 +183,7 @@ RunResult run(const std::vector<std::string>& arguments, const std::string& fold
 
 std::vector<SystemCompiler> find_system_compilers() {
   std::vector<std::string> names = {"cc", "gcc", "clang"};
-  if (const char* chosen = std::getenv("WENGERT_CC"); chosen != nullptr && *chosen != '\0')
-    names = {chosen};
+  if (const char* chosen = std::getenv("WENGERT_CC"); chosen != nullptr && *chosen != '\0') names = {chosen};
   std::vector<SystemCompiler> compilers;
   for (const std::string& name : names) {
     const std::string path = find_program(name);
@@ -200,12 +192,11 @@ std::vector<SystemCompiler> find_system_compilers() {
     if (::stat(path.c_str(), &status) != 0) continue;
     std::error_code unresolved;
     const std::string program = std::filesystem::canonical(path, unresolved).string();
-    SystemCompiler compiler{path, program + ' ' + std::to_string(status.st_size) + ' ' +
-                                      std::to_string(status.st_mtim.tv_sec) + " flags " +
-                                      flags_revision};
-    const bool known = std::any_of(
-        compilers.begin(), compilers.end(),
-        [&](const SystemCompiler& other) { return other.identity == compiler.identity; });
+    SystemCompiler compiler{path,
+                            program + ' ' + std::to_string(status.st_size) + ' ' +
+                                std::to_string(status.st_mtim.tv_sec) + " flags " + flags_revision};
+    const bool known = std::any_of(compilers.begin(), compilers.end(),
+                                   [&](const SystemCompiler& other) { return other.identity == compiler.identity; });
     if (!known) compilers.push_back(std::move(compiler));
   }
   return compilers;
@@ -216,16 +207,15 @@ SystemCompileResult compile_with_system(const SystemCompiler& compiler, std::str
                                         std::chrono::milliseconds limit) {
   using Status = SystemCompileResult::Status;
   const TemporaryFolder folder(scratch_parents);
-  if (folder.path().empty())
-    return {Status::failed, {}, "no folder for temporary files; set TMPDIR"};
+  if (folder.path().empty()) return {Status::failed, {}, "no folder for temporary files; set TMPDIR"};
   if (!write_file(folder.path() + "/kernel.c", text)) {
     return {Status::failed, {}, folder.path() + "/kernel.c: " + std::strerror(errno)};
   }
   RunResult ran = run(compiler_arguments(compiler), folder.path(), limit);
   SystemCompileResult result{Status::compiled, {}, std::move(ran.output)};
   if (!ran.success) {
-    const bool about_text = result.message.find("kernel.c:") != std::string::npos &&
-                            result.message.find("error:") != std::string::npos;
+    const bool about_text =
+        result.message.find("kernel.c:") != std::string::npos && result.message.find("error:") != std::string::npos;
     result.status = about_text ? Status::rejected : Status::failed;
   } else if (!read_file(folder.path() + "/kernel.so", &result.shared_object)) {
     result.status = Status::failed;

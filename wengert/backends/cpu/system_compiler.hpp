@@ -14,8 +14,7 @@ namespace wengert::cpu {
 /// A C compiler found on this machine.
 struct SystemCompiler {
   std::string path;
-  std::string
-      identity;  // changes when the program behind `path` does; part of the disk cache's key
+  std::string identity;  // changes when the program behind `path` does; part of the disk cache's key
 };
 
 /// The compilers that $WENGERT_CC, or else cc, gcc and clang on PATH, name: the best first, each
@@ -23,11 +22,7 @@ struct SystemCompiler {
 std::vector<SystemCompiler> find_system_compilers();
 
 struct SystemCompileResult {
-  enum class Status {
-    compiled,
-    rejected,
-    failed
-  } status;  // failed: the compiler itself does not work
+  enum class Status { compiled, rejected, failed } status;  // failed: the compiler itself does not work
   std::string shared_object;
   std::string message;
 };

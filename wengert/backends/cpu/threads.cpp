@@ -111,9 +111,8 @@ struct SharedLoop {
 
   Loop read() const {
     constexpr auto relaxed = std::memory_order_relaxed;
-    return {context.load(relaxed), body.load(relaxed),        arguments.load(relaxed),
-            count.load(relaxed),   chunk.load(relaxed),       chunks.load(relaxed),
-            unit.load(relaxed),    participants.load(relaxed)};
+    return {context.load(relaxed), body.load(relaxed),   arguments.load(relaxed), count.load(relaxed),
+            chunk.load(relaxed),   chunks.load(relaxed), unit.load(relaxed),      participants.load(relaxed)};
   }
 };
 
@@ -153,9 +152,7 @@ class Scratch {
     if (level >= buffers_.size()) {
       try {
         buffers_.resize(level + 1);
-      } catch (const std::bad_alloc&) {
-        return nullptr;
-      }
+      } catch (const std::bad_alloc&) { return nullptr; }
     }
     Buffer& buffer = buffers_[level];
     if (bytes > buffer.bytes || buffer.data == nullptr) buffer = grown(buffer, bytes);
@@ -243,10 +240,7 @@ int64_t take_unit(std::atomic<Run>& shared, uint32_t generation, bool front) {
   while (run.loop == generation && run.next < run.end) {
     Run rest = run;
     int64_t unit = front ? rest.next++ : --rest.end;
-    if (shared.compare_exchange_weak(run, rest, std::memory_order_acq_rel,
-                                     std::memory_order_acquire)) {
-      return unit;
-    }
+    if (shared.compare_exchange_weak(run, rest, std::memory_order_acq_rel, std::memory_order_acquire)) { return unit; }
   }
   return -1;
 }
@@ -296,9 +290,7 @@ void* work(void* argument) {
     seen = seat->called.load(std::memory_order_acquire);
     take_part(static_cast<int>(seat - pool.seats), seen);
     uint32_t waited_for = pool.waiting.load();
-    if (waited_for == seen && pool.waiting.compare_exchange_strong(waited_for, 0)) {
-      pool.waiting.notify_one();
-    }
+    if (waited_for == seen && pool.waiting.compare_exchange_strong(waited_for, 0)) { pool.waiting.notify_one(); }
     keep_off_none(*seat);
   }
 }
@@ -424,8 +416,7 @@ int32_t parallel_for(const wg_context* context, wg_body body, const void* argume
   int64_t chunks = (count - 1) / chunk + 1;
   int64_t unit = (chunks - 1) / max_units + 1;
   Loop loop{context, body, arguments, count, chunk, chunks, unit, 1};
-  if (chunks == 1 || depth > 0 || threads() == 1 ||
-      pool.busy.exchange(true, std::memory_order_acquire)) {
+  if (chunks == 1 || depth > 0 || threads() == 1 || pool.busy.exchange(true, std::memory_order_acquire)) {
     return run_alone(loop);
   }
   int32_t status = run_together(loop);
@@ -469,8 +460,8 @@ int default_threads() {
   int count = 0;
   auto [end, error] = std::from_chars(text, text + std::strlen(text), count);
   if (error == std::errc() && *end == 0 && count >= 1 && count <= max_threads) return count;
-  std::fprintf(stderr, "wengert: WENGERT_THREADS=%s: wanted a number from 1 to %d; using %d\n",
-               text, max_threads, processors);
+  std::fprintf(stderr, "wengert: WENGERT_THREADS=%s: wanted a number from 1 to %d; using %d\n", text, max_threads,
+               processors);
   return processors;
 }
 
@@ -489,8 +480,7 @@ int threads() {
 void set_threads(int count) {
   if (count < 1 || count > max_threads) {
     throw Error(ErrorKind::value, "threads-range",
-                "set_threads: " + std::to_string(count) + ": wanted a number from 1 to " +
-                    std::to_string(max_threads));
+                "set_threads: " + std::to_string(count) + ": wanted a number from 1 to " + std::to_string(max_threads));
   }
   pool.threads.store(count);
 }
