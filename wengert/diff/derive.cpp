@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "wengert/diff/forward.hpp"
 #include "wengert/diff/transpose.hpp"
@@ -13,6 +14,8 @@ namespace wengert::diff {
 namespace {
 
 constexpr uint64_t bit(size_t i) { return uint64_t{1} << i; }
+
+std::atomic<int64_t> alive{0};  // derivations
 
 /// Records a tangent formula. Zeros are values without a variable: what depends linearly on nothing but zeros is
 /// zero and is not recorded.
@@ -125,6 +128,9 @@ void note_passed(BackwardPlan& plan) {
 
 }  // namespace
 
+Derivation::~Derivation() { alive.fetch_sub(1, std::memory_order_relaxed); }
+int64_t Derivation::count() { return alive.load(std::memory_order_relaxed); }
+
 Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
                        uint64_t active)
     : primitive_(primitive), types_(std::move(types)), params_(std::move(params)), runtime_count_(runtime_count),
@@ -138,6 +144,7 @@ Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> type
   derive_tangent();
   choose_residuals();
   build_forward();
+  alive.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Derivation::derive_tangent() {
@@ -335,57 +342,120 @@ bool Derivation::matches(const Primitive& primitive, Inputs in, const Params& pa
 
 // The cache ----------------------------------------------------------------------------------------------
 
+/// A bounded number of derivations. A thread keeps two generations and drops the elder when the younger is full; tapes
+/// that still need the elder keep it, and with it all that followed.
+struct Generation {
+  static constexpr size_t most = 1024;  // some 3 KB each, more for composites
+  std::unordered_multimap<uint64_t, std::shared_ptr<const Derivation>> derivations;
+  std::shared_ptr<Generation> next;
+
+  ~Generation() {
+    // One after the other: a tape may have outlived many generations, and their destructors must not nest.
+    while (next && next.use_count() == 1) next = std::exchange(next->next, nullptr);
+  }
+};
+
 namespace {
 
-/// One derivation for each equation, types and mask, as long as the process lives: tapes refer to them. About 10 KB each,
-/// so shapes that never repeat cost memory.
+/// What is asked for: everything that a derivation is found by.
+struct Query {
+  const Primitive& primitive;
+  Inputs in;
+  const Params& params;
+  uint64_t active;
+
+  uint64_t hash() const {
+    uint64_t h = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (active << 40);
+    for (Node* x : in) h = (h ^ reinterpret_cast<uintptr_t>(x->layout->type)) * 0x9e3779b97f4a7c15u;
+    return h ^ (h >> 31);
+  }
+  bool matches(const Derivation& made) const { return made.matches(primitive, in, params, active); }
+};
+
+/// Lets threads share what they derive. Keeps nothing alive.
 class Table {
  public:
-  std::shared_ptr<const Derivation> find_or_make(uint64_t hash, const Primitive& primitive, Inputs in,
-                                                 const Params& params, int runtime_count, uint64_t active) {
-    {
-      std::lock_guard lock(mutex_);
-      auto [begin, end] = table_.equal_range(hash);
-      for (auto it = begin; it != end; ++it) {
-        if (it->second->matches(primitive, in, params, active)) return it->second;
-      }
-    }
+  std::shared_ptr<const Derivation> find_or_make(const Query& query, uint64_t hash, int runtime_count) {
+    if (auto found = find(query, hash)) return found;
     std::vector<const Type*> types;
-    for (Node* x : in) types.push_back(x->layout->type);
-    auto made = std::make_shared<const Derivation>(primitive, std::move(types), params, runtime_count, active);
+    for (Node* x : query.in) types.push_back(x->layout->type);
+    // Not make_shared: a weak pointer must not keep the memory.
+    std::shared_ptr<const Derivation> made(
+        new Derivation(query.primitive, std::move(types), query.params, runtime_count, query.active));
     std::lock_guard lock(mutex_);
+    if (table_.size() >= sweep_at_) {
+      std::erase_if(table_, [](const auto& entry) { return entry.second.expired(); });
+      sweep_at_ = std::max(Generation::most, 2 * table_.size());
+    }
     table_.emplace(hash, made);
     return made;
   }
 
  private:
+  std::shared_ptr<const Derivation> find(const Query& query, uint64_t hash) {
+    std::lock_guard lock(mutex_);
+    auto [begin, end] = table_.equal_range(hash);
+    for (auto it = begin; it != end; ++it) {
+      auto made = it->second.lock();
+      if (made && query.matches(*made)) return made;
+    }
+    return nullptr;
+  }
+
   std::mutex mutex_;
-  std::unordered_multimap<uint64_t, std::shared_ptr<const Derivation>> table_;
+  size_t sweep_at_ = Generation::most;
+  std::unordered_multimap<uint64_t, std::weak_ptr<const Derivation>> table_;
+};
+Table& table() {
+  static auto* derivations = new Table;
+  return *derivations;
+}
+
+/// A thread's derivations, and a direct-mapped cache before them.
+class ThreadDerivations {
+ public:
+  std::shared_ptr<Generation> current = std::make_shared<Generation>();
+
+  const Derivation& find_or_make(const Query& query, int runtime_count) {
+    const uint64_t hash = query.hash();
+    const std::shared_ptr<const Derivation>& last = recent_[hash % recent_.size()];
+    if (last && query.matches(*last)) return *last;
+    return keep(hash, table().find_or_make(query, hash, runtime_count));
+  }
+
+ private:
+  const Derivation& keep(uint64_t hash, std::shared_ptr<const Derivation> made) {
+    if (current->derivations.size() >= Generation::most) begin_generation();
+    auto [begin, end] = current->derivations.equal_range(hash);
+    if (std::none_of(begin, end, [&](const auto& entry) { return entry.second == made; })) {
+      current->derivations.emplace(hash, made);
+    }
+    return *(recent_[hash % recent_.size()] = std::move(made));
+  }
+  void begin_generation() {
+    previous_ = std::exchange(current, std::make_shared<Generation>());
+    previous_->next = current;
+    recent_ = {};  // what is still in use is found again, and so becomes part of the new generation
+  }
+
+  std::shared_ptr<Generation> previous_;
+  std::array<std::shared_ptr<const Derivation>, 512> recent_;
 };
 
-struct ThreadCache {
-  std::array<std::shared_ptr<const Derivation>, 512> entries;
-};
+ThreadDerivations& thread_derivations() { return thread().derivations.get<ThreadDerivations>(); }
 
 }  // namespace
 
+KeptDerivations::KeptDerivations() : from_(thread_derivations().current) {}
+
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active) {
-  static auto* table = new Table;
   if (in.size() > 64) {  // masks have 64 bits
     throw Error(ErrorKind::value, "derivative-operands",
                 std::string(primitive.name) + ": " + std::to_string(in.size()) +
                     " operands under differentiation: wanted at most 64; split the call" + call_site());
   }
-  ThreadCache& cache = thread().derivations.get<ThreadCache>();
-  uint64_t hash = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (active << 40);
-  for (Node* x : in) hash = (hash ^ reinterpret_cast<uintptr_t>(x->layout->type)) * 0x9e3779b97f4a7c15u;
-  hash ^= hash >> 31;
-  auto& entry = cache.entries[hash % cache.entries.size()];
-  if (!entry || !entry->matches(primitive, in, params, active)) {
-    entry = table->find_or_make(hash, primitive, in, params, runtimes.size(), active);
-  }
-  return *entry;
+  return thread_derivations().find_or_make({primitive, in, params, active}, runtimes.size());
 }
 
 }  // namespace wengert::diff

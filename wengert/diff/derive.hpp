@@ -49,6 +49,9 @@ class Derivation {
  public:
   Derivation(const Primitive& primitive, std::vector<const Type*> types, Params params, int runtime_count,
              uint64_t active);
+  ~Derivation();
+  /// How many there are in the process: bounded, however many shapes come by.
+  static int64_t count();
 
   const TangentPlan& tangent() const { return tangent_; }
   /// Whether any output depends on an active operand.
@@ -95,8 +98,20 @@ class Derivation {
   mutable std::unordered_map<uint64_t, std::unique_ptr<BackwardPlan>> backward_;
 };
 
-/// The derivation for operands of those types; cached. Throws Error(value, "no-derivative") for a primitive that
-/// states none, naming it.
+/// Derivations that a thread found one after another, and those that it found later.
+struct Generation;
+
+/// Keeps every derivation that its thread finds from now on, as long as it lives, on whatever thread it ends.
+class KeptDerivations {
+ public:
+  KeptDerivations();
+
+ private:
+  std::shared_ptr<const Generation> from_;
+};
+
+/// The derivation for operands of those types; cached, and good while a KeptDerivations lives that this thread made
+/// before. Throws Error(value, "no-derivative") for a primitive that states none, naming it.
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active);
 

@@ -47,6 +47,9 @@ class JvpInterpreter final : public Interpreter {
       y = dual(y, tangents[r]);
     }
   }
+
+ private:
+  const KeptDerivations kept_;
 };
 
 }  // namespace

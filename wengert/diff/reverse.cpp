@@ -244,6 +244,7 @@ class Tape final : public Interpreter {
     return accumulators;
   }
 
+  const KeptDerivations kept_;  // what the entries refer to
   std::unique_ptr<TapeMemory> owned_;
   TapeMemory& memory_;
   int64_t slots_ = 0;

@@ -80,7 +80,7 @@ class PlanTable {
   }
 
  private:
-  static constexpr size_t limit = 1 << 16;
+  static constexpr size_t limit = 1 << 14;
   std::mutex mutex_;
   std::unordered_multimap<uint64_t, PlanEntry> plans_;
 };
