@@ -8,6 +8,7 @@
 #   make bench             build and run the benchmarks
 #   make bench-peers       install the peers (PyTorch) and compare with them
 #   make format            format all C and C++ sources
+#   make help              this list; plain make prints it too
 #   make clean             remove what was built; the virtual environment and the packages stay
 
 # Debian's own tools, whatever else comes first on the caller's PATH or is set for other tools there.
@@ -20,7 +21,10 @@ python := .venv/bin/python3
 python_tools := .venv/requirements.txt
 
 .NOTPARALLEL:
-.PHONY: demo test build sanitize sanitize-threads bench bench-peers format clean packages
+.PHONY: help demo test build sanitize sanitize-threads bench bench-peers format clean packages
+
+help:
+	@sed -n 's/^#  *\(make .*\)/  \1/p' Makefile
 
 demo: build/build.ninja
 	cmake --build build --parallel $(JOBS) --target cnn
