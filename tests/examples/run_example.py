@@ -21,6 +21,7 @@ import tempfile
 from itertools import zip_longest
 
 MARK = re.compile(r"<\*>|<(?P<value>[-+.\de]+) ± (?P<distance>[-+.\de]+)>")
+UNDERWAY = re.compile(r"  step \d+ of \d+  .* left$")
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf|nan)"
 
 
@@ -43,8 +44,10 @@ def matches(recorded: str, printed: str) -> bool:
 
 
 def visible(output: str) -> list[str]:
-    """The lines a reader is left with: a carriage return starts a line over, as progress bars do."""
-    return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in output.removesuffix("\n").split("\n")]
+    """The lines a reader is left with: a carriage return starts a line over, as progress bars do; the lines on the way to
+    a last state, which only a slow machine prints, are left out."""
+    lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in output.removesuffix("\n").split("\n")]
+    return [line for line in lines if not UNDERWAY.search(line)]
 
 
 def difference(recorded: list[str], printed: list[str]) -> str | None:

@@ -30,6 +30,10 @@ class RunExampleTest(unittest.TestCase):
     def test_a_progress_bar_leaves_its_last_state(self):
         self.assertEqual(visible("  1/2\r  2/2\nend\n"), ["  2/2", "end"])
 
+    def test_lines_on_the_way_do_not_count(self):
+        self.assertEqual(visible("epoch 1  step 3 of 4  loss 1  0:02 left\nepoch 1  loss 0.5  in 0:10\n"), ["epoch 1  loss 0.5  in 0:10"])
+        self.assertEqual(visible("step 3 of 4\nnothing is left\n"), ["step 3 of 4", "nothing is left"])
+
     def test_updating_keeps_marks_that_still_match(self):
         self.assertEqual(updated(["took <*> s", "loss 1"], ["took 3 s", "loss 2"]), ["took <*> s", "loss 2"])
 

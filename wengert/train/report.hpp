@@ -24,14 +24,15 @@ struct Mistake {
 
 struct Report {
   std::string title;
-  std::vector<std::pair<std::string, std::string>> facts;  // configuration, machine, time
+  std::vector<std::pair<std::string, std::string>> facts;  // configuration, time, machine_facts()
   std::vector<EpochMetrics> epochs;
   std::vector<std::string> classes;
   std::vector<std::vector<int64_t>> confusion;  // [wanted][predicted]
   std::vector<Mistake> mistakes;
 };
 
-/// Writes the report as one HTML file without references to others. Errors: io.
+/// Writes the report as one HTML file without references to others; light or dark as the reader's system asks for, and
+/// printable. Errors: io.
 void write_report(const std::string& path, const Report& report);
 
 }  // namespace wengert::train
