@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "wengert/backends/cpu/instruction_set.hpp"
-#include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 
 namespace wengert::train {
@@ -55,13 +54,6 @@ std::string instructions_text() {
   return cpu::target_instruction_set() == cpu::InstructionSet::native ? text : text + " (set by WENGERT_ISA)";
 }
 
-std::string kernels_text() {
-  const cpu::KernelStatistics n = cpu::kernel_statistics();
-  std::string text = std::to_string(n.prebuilt) + " built in, " + std::to_string(n.disk) + " from the cache, " +
-      std::to_string(n.compiled_plugin + n.compiled_system) + " compiled";
-  return n.missing > 0 ? text + ", " + std::to_string(n.missing) + " evaluated without one" : text;
-}
-
 std::string compiler_text() {
 #if defined(__clang__)
   return __VERSION__;  // begins with its name
@@ -74,8 +66,11 @@ std::string compiler_text() {
 
 std::vector<std::pair<std::string, std::string>> machine_facts() {
   const Processor processor = read_processor();
-  return {{"processor", processor.model}, {"cores", cores_text(processor)}, {"instructions", instructions_text()},
-          {"kernels", kernels_text()},    {"compiler", compiler_text()},    {"Wengert", WENGERT_VERSION}};
+  return {{"processor", processor.model},
+          {"cores", cores_text(processor)},
+          {"instructions", instructions_text()},
+          {"compiler", compiler_text()},
+          {"Wengert", WENGERT_VERSION}};
 }
 
 }  // namespace wengert::train

@@ -8,8 +8,8 @@
 namespace wengert::train {
 
 /// Name and value of each fact, in the order in which a reader wants them: processor (its model's name), cores (with the
-/// threads that Wengert uses of them), instructions, kernels (how many came from where so far), compiler, Wengert (its
-/// version). Errors: as cpu::find_kernel, where an environment variable holds what it cannot.
+/// threads that Wengert uses of them), instructions, compiler (of the library), Wengert (its version). Errors: value, where
+/// WENGERT_ISA holds what it cannot.
 std::vector<std::pair<std::string, std::string>> machine_facts();
 
 }  // namespace wengert::train
