@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "wengert/ops/create.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/reduce.hpp"
+#include "wengert/ops/shape.hpp"
 
 namespace wengert {
 namespace {
@@ -34,6 +37,22 @@ TEST(Array, IsNotFilledWithNumbersThatItsDtypeCannotHold) {
   EXPECT_EQ(full({1}, 255, uint8).item<uint8_t>(), 255);
   EXPECT_THROW(full({2}, -1, uint8), Error);
   EXPECT_THROW(full({2}, int64_t{1} << 31, int32), Error);
+}
+
+TEST(Array, WithoutElementsMayHaveLengthsWhoseProductIsNoInt64) {
+  const int64_t huge = int64_t{1} << 62;
+  for (const Shape& shape : {Shape{0, huge, 16}, Shape{huge, 16, 0}, Shape{huge, 0, huge}, Shape{huge, 1, huge, 0}}) {
+    const Array x = zeros(shape), y = transpose(x) + 1;
+    EXPECT_EQ(x.size(), 0);
+    EXPECT_EQ(y.rank(), shape.rank());
+    for (const Array& a : {x, y}) {
+      EXPECT_TRUE(a.layout().contiguous && a.layout().dense);
+      EXPECT_EQ(a.layout().strides, Strides{}) << "one layout for all of them";
+      EXPECT_EQ(a.to_vector<float>(), std::vector<float>());
+      EXPECT_EQ(reshape(a, {0}).shape(), Shape{0});
+      EXPECT_EQ(sum(a).item<float>(), 0);
+    }
+  }
 }
 
 TEST(Array, OfEvenStepsEndsWhereItShould) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "wengert/diff/derive.hpp"
 #include "wengert/trace/bind.hpp"
 #include "wengert/trace/call.hpp"
 #include "wengert/wengert.hpp"
@@ -397,6 +398,74 @@ TEST(Grad, RefusesMoreOperandsThanAMaskHolds) {
     error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-operands");
     error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-operands");
   }
+}
+
+TEST(Grad, RefusesMoreOutputsThanAMaskHolds) {
+  const auto copies = [](const Array& x) {
+    std::vector<Array> outputs;
+    for (int i = 0; i < 65; ++i) outputs.push_back(x * i);
+    return outputs;
+  };
+  const Params tall = call_params(make_program(copies)(x2), "tall");
+  const auto f = [&](const Array& x) { return sum(call(tall, std::vector{x})[64]); };
+  const std::string text = error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-outputs");
+  EXPECT_TRUE(text.starts_with("call: 65 outputs under differentiation: wanted at most 64; return fewer arrays, or "
+                               "stack them; called at transformations_test.cpp:"))
+      << text;
+  error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-outputs");
+}
+
+TEST(Grad, ThroughCallsWhoseTangentsHaveMoreOperandsThanAMaskHolds) {
+  const std::vector<Array> operands(40, x2);
+  const auto products = [](const std::vector<Array>& x) {
+    Array total = x[0] * x[39];
+    for (size_t i = 1; i < x.size(); ++i) total = total + tanh(x[i]) * x[i - 1];
+    return total;
+  };
+  const Params inner = call_params(make_program(products)(operands), "inner");
+  const Params outer =
+      call_params(make_program([&](const std::vector<Array>& x) { return call(inner, x)[0]; })(operands), "outer");
+  const auto called = grad([&](const std::vector<Array>& x) { return sum(call(outer, x)[0]); })(operands);
+  const auto direct = grad([&](const std::vector<Array>& x) { return sum(products(x)); })(operands);
+  for (size_t i = 0; i < operands.size(); ++i) expect_near(called[i], direct[i].to_vector<double>());
+}
+
+// Both masks name a plan: these two have the same hash that once stood for both.
+TEST(Derivation, KeepsBackwardPlansApart) {
+  const std::vector<Array> operands(64, x2);
+  const auto halves = [](const std::vector<Array>& x) {
+    std::vector<Array> sums(2, x[0]);
+    for (size_t i = 1; i < x.size(); ++i) sums[i % 2] = sums[i % 2] + x[i] * x[i - 1];
+    return sums;
+  };
+  const Params params = call_params(make_program(halves)(operands), "halves");
+  const diff::Derivation& rule =
+      diff::derivation(call_primitive, as_inputs(operands), params, detail::no_runtimes, ~uint64_t{0});
+  constexpr uint64_t factor = 0x9e3779b97f4a7c15u, odd = 0xaaaaaaaaaaaaaaaau;
+  const uint64_t accumulate = (factor ^ 2 * factor) & ~uint64_t{0};
+  const auto added_to = [&](uint64_t live, uint64_t mask) {
+    uint64_t found = 0;
+    for (const diff::Source& s : rule.backward(live, mask).sources) {
+      if (s.kind == diff::Source::accumulator) found |= uint64_t{1} << s.index;
+    }
+    return found;
+  };
+  EXPECT_EQ(added_to(1, 0), 0u);
+  EXPECT_EQ(added_to(2, accumulate), accumulate);
+  EXPECT_EQ(added_to(3, odd), odd);
+}
+
+TEST(ParseProgram, ReadsNamesOfAnyCharacters) {
+  for (const std::string name : {"a \"name\"", "back\\slash", "\\n\\\\n\n", "two\nlines", "ends in \\", "\"", "}, name=\""}) {
+    const Params inner = call_params(make_program([](const Array& x) { return tanh(x); })(x2), name);
+    const ProgramPtr program = make_program([&](const Array& x) { return call(inner, std::vector{x})[0]; })(x2);
+    const std::string text = to_string(*program);
+    EXPECT_EQ(*parse_program(text), *program) << text;
+    EXPECT_EQ(to_string(*parse_program(text)), text);
+    expect_near(call(inner, std::vector{x2})[0], tanh(x2).to_vector<double>());  // kernels quote the name
+  }
+  error_of([] { parse_program("program() { a: f32[] = call() {program=program() { return }, name=\"a\\"); },
+           ErrorKind::value, "program-parse");
 }
 
 TEST(ParseProgram, RefusesProgramsNestedWithoutEnd) {

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <new>
 #include <numeric>
+#include <thread>
 
 #include "tests/errors/errors_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
@@ -131,6 +132,21 @@ TEST(NoMemory, AtAnyAllocationOfTheLibraryLeavesTheThreadClean) {
     ASSERT_LT(n, 20000);
   }
   EXPECT_GT(failures, 20);
+}
+
+TEST(NoMemory, AtTheEndOfATapeIsNoFailure) {
+  const Array x = ones({3});
+  for (const bool elsewhere : {false, true}) {
+    auto [y, pullback] = vjp([](const Array& a) { return tanh(a) * a; }, x);
+    auto end = [&, pullback = std::move(pullback)]() mutable {
+      allocations_left = 0;
+      { const auto last = std::move(pullback); }
+      allocations_left = -1;
+    };
+    if (elsewhere) std::thread(std::move(end)).join();  // which has never computed anything
+    else end();
+  }
+  expect_clean_thread();
 }
 
 // Exceptions of the user's own ----------------------------------------------------------------------------

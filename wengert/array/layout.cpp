@@ -56,8 +56,9 @@ void describe_order(Layout& layout) {
   std::iota(layout.order.begin(), layout.order.end(), uint8_t{0});
   std::stable_sort(layout.order.begin(), layout.order.begin() + rank,
                    [&](int a, int b) { return std::abs(layout.strides[a]) > std::abs(layout.strides[b]); });
-  int64_t expected = 1;
   layout.dense = true;
+  if (layout.type->size == 0) return;
+  int64_t expected = 1;
   for (int i = rank - 1; i >= 0; --i) {
     const int axis = layout.order[i];
     if (shape[axis] == 1) continue;
@@ -69,6 +70,10 @@ void describe_order(Layout& layout) {
 void describe_extent(Layout& layout) {
   layout.lowest = layout.highest = 0;
   layout.contiguous = true;
+  if (layout.type->size == 0) {  // whose lengths may have a product beyond int64
+    layout.highest = -1;
+    return;
+  }
   int64_t expected = 1;
   const Shape& shape = layout.type->shape;
   for (int i = shape.rank() - 1; i >= 0; --i) {
@@ -76,11 +81,6 @@ void describe_extent(Layout& layout) {
     (reach < 0 ? layout.lowest : layout.highest) += reach;
     if (shape[i] != 1) layout.contiguous &= layout.strides[i] == expected;
     expected *= shape[i];
-  }
-  if (layout.type->size == 0) {
-    layout.lowest = 0;
-    layout.highest = -1;
-    layout.contiguous = layout.dense = true;
   }
 }
 
@@ -105,13 +105,12 @@ const Layout* Type::repeated() const {
 }
 
 const Layout* Layout::of(const Type* type, const Strides& given) {
-  Strides strides = given;
-  // One spelling for what cannot be told apart: unused strides, and those of axes of length 1.
+  // One spelling for what cannot be told apart: unused strides, those of axes of length 1, and all of an empty array.
+  Strides strides = type->size == 0 ? Strides{} : given;
   for (int i = max_rank - 1; i >= type->rank(); --i) strides[i] = 0;
-  for (int i = type->rank() - 1; i >= 0; --i) {
+  for (int i = type->rank() - 1; i >= 0 && type->size > 0; --i) {
     if (type->shape[i] == 1) strides[i] = i + 1 < type->rank() ? strides[i + 1] * type->shape[i + 1] : 1;
   }
-  if (type->size == 0) strides.fill(0);
   uint64_t hash = type->hash;
   for (int i = 0; i < type->rank(); ++i) hash = mix(hash, static_cast<uint64_t>(strides[i]));
   return layouts().find_or_add(
@@ -127,7 +126,7 @@ const Layout* Layout::of(const Type* type, const Strides& given) {
 const Layout* Layout::contiguous_of(const Type* type) {
   Strides strides{};
   int64_t step = 1;
-  for (int i = type->rank() - 1; i >= 0; --i) {
+  for (int i = type->rank() - 1; i >= 0 && type->size > 0; --i) {
     strides[i] = step;
     step *= type->shape[i];
   }
@@ -137,7 +136,7 @@ const Layout* Layout::contiguous_of(const Type* type) {
 const Layout* Layout::dense_of(const Type* type, const std::array<uint8_t, max_rank>& order) {
   Strides strides{};
   int64_t step = 1;
-  for (int i = type->rank() - 1; i >= 0; --i) {
+  for (int i = type->rank() - 1; i >= 0 && type->size > 0; --i) {
     strides[order[i]] = step;
     step *= type->shape[order[i]];
   }

@@ -24,15 +24,14 @@ class TangentRecorder final : public Recorder {
   /// Marks everything that is computed from `x` as linear in it.
   void mark_active(const Array& x) { set_active(x); }
   Array zero(const Type* type) { return detail::make_traced(tag(), Layout::contiguous_of(type), Array(), zero_slot); }
-  bool is_zero(const Array& x) const { return x.node()->tag == tag() && x.node()->slot == zero_slot; }
+  bool is_zero(const Array& x) const { return is_zero(x.node()); }
 
   void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
             std::span<Array> out) override {
-    uint64_t zeros = 0, actives = 0;
-    for (size_t i = 0; i < in.size(); ++i) {
-      if (in[i]->tag != tag()) continue;
-      if (in[i]->slot == zero_slot) zeros |= bit(i);
-      else if (active_[static_cast<size_t>(in[i]->slot)]) actives |= bit(i);
+    size_t zeros = 0, actives = 0;
+    for (Node* x : in) {
+      zeros += is_zero(x);
+      actives += x->tag == tag() && x->slot != zero_slot && active_[static_cast<size_t>(x->slot)];
     }
     if (zeros == 0) return bind_recorded(primitive, in, params, runtimes, out, actives != 0);
     std::vector<const Type*> types;
@@ -45,12 +44,14 @@ class TangentRecorder final : public Recorder {
     }
     std::vector<Array> arrays;
     for (Node* x : in) arrays.push_back(share(x));
-    if (primitive.drop_zeros) {
-      out[0] = primitive.drop_zeros({primitive, arrays, {}, types, {}, params, runtimes}, zeros);
+    if (primitive.drop_zeros && in.size() <= 64) {  // masks have 64 bits
+      uint64_t mask = 0;
+      for (size_t i = 0; i < in.size(); ++i) mask |= is_zero(in[i]) ? bit(i) : 0;
+      out[0] = primitive.drop_zeros({primitive, arrays, {}, types, {}, params, runtimes}, mask);
       return;
     }
     for (size_t i = 0; i < in.size(); ++i) {
-      if (zeros & bit(i)) arrays[i] = broadcast_to(detail::scalar(int64_t{0}, types[i]->dtype, false), types[i]->shape);
+      if (is_zero(in[i])) arrays[i] = broadcast_to(detail::scalar(int64_t{0}, types[i]->dtype, false), types[i]->shape);
     }
     bind_recorded(primitive, as_inputs(arrays), params, runtimes, out, true);
   }
@@ -58,6 +59,7 @@ class TangentRecorder final : public Recorder {
  private:
   static constexpr int64_t zero_slot = -2;
 
+  bool is_zero(const Node* x) const { return x->tag == tag() && x->slot == zero_slot; }
   void bind_recorded(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                      std::span<Array> out, bool active) {
     Recorder::bind(primitive, in, params, runtimes, out);
@@ -88,6 +90,13 @@ void want_derivative(const Primitive& primitive) {
                   ": has no derivative rule: wanted a tangent formula in its room; "
                   "wg::stop_gradient(x) makes it a constant" +
                   call_site());
+}
+
+void want_few_outputs(const Primitive& primitive, size_t count) {
+  if (count <= 64) return;  // masks have 64 bits
+  throw Error(ErrorKind::value, "derivative-outputs",
+              std::string(primitive.name) + ": " + std::to_string(count) +
+                  " outputs under differentiation: wanted at most 64; return fewer arrays, or stack them" + call_site());
 }
 
 /// The tangents of the outputs, by the primitive's rule or through its body. Undefined: zero.
@@ -140,6 +149,7 @@ Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> type
   const Runtimes runtimes = symbolic_runtimes(runtime_count_);
   output_types_ = infer_types(primitive_, types_, params_, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
   output_count_ = static_cast<int>(output_types_.size());
+  want_few_outputs(primitive_, output_types_.size());
   const CurrentInterpreter eager(nullptr);  // rules are recorded, whatever is current
   derive_tangent();
   choose_residuals();
@@ -274,14 +284,11 @@ const BackwardPlan& Derivation::backward(uint64_t live, uint64_t accumulate) con
 }
 
 const BackwardPlan& Derivation::backward_in_table(uint64_t live, uint64_t accumulate) const {
-  const uint64_t key = live * 0x9e3779b97f4a7c15u ^ accumulate;
+  const std::pair key{live, accumulate};
   std::lock_guard lock(mutex_);
-  auto& plan = backward_[key];
-  if (!plan) {
-    const CurrentInterpreter eager(nullptr);
-    plan = std::make_unique<BackwardPlan>(derive_backward(live, accumulate));
-  }
-  return *plan;
+  if (const auto found = backward_.find(key); found != backward_.end()) return found->second;
+  const CurrentInterpreter eager(nullptr);
+  return backward_.emplace(key, derive_backward(live, accumulate)).first->second;
 }
 
 BackwardPlan Derivation::derive_backward(uint64_t live, uint64_t accumulate) const {

@@ -4,9 +4,10 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "wengert/trace/call.hpp"
@@ -95,7 +96,7 @@ class Derivation {
 
   mutable std::array<std::atomic<const BackwardPlan*>, 8> common_{};
   mutable std::mutex mutex_;
-  mutable std::unordered_map<uint64_t, std::unique_ptr<BackwardPlan>> backward_;
+  mutable std::map<std::pair<uint64_t, uint64_t>, BackwardPlan> backward_;  // by live and accumulate; never moved
 };
 
 /// Derivations that a thread found one after another, and those that it found later.

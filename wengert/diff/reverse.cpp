@@ -1,6 +1,9 @@
 #include "wengert/diff/reverse.hpp"
 
 #include <algorithm>
+#include <array>
+#include <memory>
+#include <new>
 
 #include "wengert/diff/derive.hpp"
 
@@ -38,20 +41,22 @@ struct TapeMemory {
 
 /// A thread's unused lists: a few, and none that a long function has made long.
 struct TapeMemories {
-  static constexpr size_t most = 4, longest = 1 << 12;
-  std::vector<std::unique_ptr<TapeMemory>> unused;
+  static constexpr size_t longest = 1 << 12;
+  std::array<std::unique_ptr<TapeMemory>, 4> unused;
+  size_t count = 0;
 
   static std::unique_ptr<TapeMemory> take() {
-    auto& unused = thread().tapes.get<TapeMemories>().unused;
-    if (unused.empty()) return std::make_unique<TapeMemory>();
-    auto memory = std::move(unused.back());
-    unused.pop_back();
-    return memory;
+    auto& memories = thread().tapes.get<TapeMemories>();
+    return memories.count == 0 ? std::make_unique<TapeMemory>() : std::move(memories.unused[--memories.count]);
   }
-  static void give_back(std::unique_ptr<TapeMemory> memory) {
+  static void give_back(std::unique_ptr<TapeMemory> memory) noexcept {
     memory->clear();
-    auto& unused = thread().tapes.get<TapeMemories>().unused;
-    if (unused.size() < most && memory->slots.capacity() <= longest) unused.push_back(std::move(memory));
+    Thread* state = wengert::detail::thread_state;
+    if (!state || memory->slots.capacity() > longest) return;
+    try {  // a tape may end on a thread that had none of its own, and where no memory is left
+      auto& memories = state->tapes.get<TapeMemories>();
+      if (memories.count < memories.unused.size()) memories.unused[memories.count++] = std::move(memory);
+    } catch (const std::bad_alloc&) {}
   }
 };
 
@@ -235,7 +240,7 @@ class Tape final : public Interpreter {
       if (s.kind == Source::cotangent) {
         in.push_back(cotangents[static_cast<size_t>(outputs[s.index])]);
       } else if (s.kind == Source::accumulator) {
-        accumulators |= uint64_t{1} << in.size();
+        if (in.size() < 64) accumulators |= uint64_t{1} << in.size();
         in.push_back(std::move(cotangents[static_cast<size_t>(operands[s.index])]));
       } else {
         in.push_back(memory_.residuals[entry.first_residual + static_cast<size_t>(s.index)]);

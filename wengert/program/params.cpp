@@ -55,6 +55,17 @@ std::string join(const List& list, char open, char close) {
   return text + close;
 }
 
+/// In quotes, on one line, as a program's text has it: \" \\ and \n stand for a quote, a backslash and a line's end.
+std::string quoted(const std::string& value) {
+  std::string text = "\"";
+  for (char c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    if (c == '\n') text += "\\n";
+    else text += c;
+  }
+  return text + '"';
+}
+
 }  // namespace
 
 uint64_t hash_combine(uint64_t seed, uint64_t value) {
@@ -117,7 +128,7 @@ std::string to_string(const Param& param) {
       return text.find_first_of(".e") == text.npos ? text + ".0" : text;
     }
     std::string operator()(Dtype v) const { return std::string(short_name(v)); }
-    std::string operator()(const std::string& v) const { return '"' + v + '"'; }
+    std::string operator()(const std::string& v) const { return quoted(v); }
     std::string operator()(const Axes& v) const { return join(v, '[', ']'); }
     std::string operator()(const Shape& v) const { return join(v, '(', ')'); }
     std::string operator()(const ProgramPtr& v) const { return to_string(*v); }

@@ -166,18 +166,25 @@ class Parser {
     fail("a constant that is among those given");
   }
 
+  /// After its opening quote.
+  std::string rest_of_string() {
+    std::string value;
+    for (; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+      const bool escaped = text_[at_] == '\\';
+      if (escaped && ++at_ == text_.size()) break;
+      value += escaped && text_[at_] == 'n' ? '\n' : text_[at_];
+    }
+    if (at_ == text_.size()) fail("a closing quote");
+    ++at_;
+    return value;
+  }
+
   Param param() {
     skip();
     if (take("true")) return true;
     if (take("false")) return false;
     if (next_is("program")) return parse_block();
-    if (take("\"")) {
-      const size_t end = text_.find('"', at_);
-      if (end == text_.npos) fail("a closing quote");
-      std::string value(text_.substr(at_, end - at_));
-      at_ = end + 1;
-      return value;
-    }
+    if (take("\"")) return rest_of_string();
     if (next_is("(")) return shape("(", ")");
     if (take("[")) {
       Axes axes;

@@ -34,7 +34,9 @@ Interpreter::Interpreter(Label label, bool computes)
       concrete_(computes && (!parent_ || parent_->concrete_)) {}
 
 Interpreter::~Interpreter() {
-  EndedInterpreter& place = thread().ended[tag_ % std::size(thread().ended)];
+  Thread* state = detail::thread_state;
+  if (!state) return;  // a thread without a state has seen no value of this
+  EndedInterpreter& place = state->ended[tag_ % std::size(state->ended)];
   place.tag = tag_;
   place.label = std::move(label_);
 }
