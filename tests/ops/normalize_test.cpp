@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "tests/ops/reduction_testing.hpp"
+#include "wengert/trace/call.hpp"
 
 namespace wg = wengert;
 using namespace wengert::reduction_testing;
@@ -207,10 +208,38 @@ TEST(CrossEntropy, RefusesLabelsThatNameNoClass) {
         << e.what();
     EXPECT_EQ(thrown_by([&] { wg::one_hot(wg::array({bad}), 3); }).id(), "label-range");
   }
+  EXPECT_EQ(wg::one_hot(wg::array({5, 6}), 0).shape(), (Shape{2, 0}));
   EXPECT_EQ(thrown_by([&] { wg::softmax_cross_entropy(x, wg::array({int64_t{0}})); }).id(), "labels-shape");
   EXPECT_EQ(thrown_by([&] { wg::softmax_cross_entropy(x, wg::array({true, false})); }).id(), "labels-dtype");
   EXPECT_EQ(thrown_by([&] { wg::softmax_cross_entropy(x, random_array({2, 4}, 1)); }).id(), "labels-shape");
   EXPECT_EQ(thrown_by([&] { wg::softmax(x, 2); }).id(), "axis-range");
+}
+
+/// Labels may come from anywhere: behind views, in programs, in the middle of a gradient, from a kernel or the oracle.
+TEST(CrossEntropy, RefusesLabelsThatNameNoClassWhereverTheyAreRead) {
+  const Array x = random_array({4, 3}, 1), bad = wg::array({{0, 1}, {2, 0}, {1, 3}, {2, 2}});
+  const Array labels = bad[{wg::range(), 1}];  // a view: 1, 0, 3, 2
+  const std::string wanted = "label 3 at place 2 of i32[4]: wanted labels from 0 to 2";
+  const auto loss = [&](const Array& logits, const Array& l) { return wg::softmax_cross_entropy(logits, l); };
+  const std::vector<std::function<void()>> calls = {
+      [&] { loss(x, labels); },
+      [&] { wg::softmax_cross_entropy_each(x, labels); },
+      [&] { wg::grad(loss)(x, labels); },
+      [&] { wg::jvp([&](const Array& a) { return loss(a, labels); }, x, x); },
+      [&] { wg::evaluate(*wg::make_program(loss)(x, labels), std::vector{x, labels}); },
+      [&] { wg::call(wg::call_params(wg::make_program(loss)(x, labels), "loss"), std::vector{x, labels}); },
+      [&] { wg::call(wg::call_params(wg::make_program(wg::grad(loss))(x, labels), "slope"), std::vector{x, labels}); },
+      [&] { wg::matmul(wg::one_hot(labels, 3, wg::float64), x[{wg::range(0, 3)}]); },
+  };
+  for (size_t i = 0; i < calls.size(); ++i) {
+    for (const bool plain : {false, true}) {
+      std::optional<wg::cpu::OracleScope> oracle;
+      if (plain) oracle.emplace();
+      const wg::Error e = thrown_by(calls[i]);
+      EXPECT_EQ(e.id(), "label-range") << i;
+      EXPECT_NE(std::string(e.what()).find(wanted), std::string::npos) << i << ": " << e.what();
+    }
+  }
 }
 
 // Normalizations -----------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ std::optional<Affine> affine_offset(const loops::Graph& graph, std::span<const i
 /// An index outside its axis: see checked_index().
 struct IndexFailure {
   int64_t index, length, count;
+  const Type* indices = nullptr;  // of the array that the index stands in; null where it was computed
+  int64_t place = 0;              // there, in row-major order
 };
 
 /// Runs a nest in plain C++: one element after the other, in long double, with libm. No generated code: the oracle

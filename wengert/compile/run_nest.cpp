@@ -183,11 +183,23 @@ class Runner {
     return total;
   }
 
-  Value checked_index(Value i, Value length, Value count) {
-    const int64_t place = i.integer < 0 ? add_wrapping(i.integer, length.integer) : i.integer;
-    if (place >= 0 && place < count.integer) return {0, place};
-    if (!failure_) failure_ = IndexFailure{i.integer, length.integer, count.integer};
+  Value checked_index(const Node& n) {
+    const int64_t i = evaluate(graph_.child(n, 0)).integer, length = evaluate(graph_.child(n, 1)).integer,
+                  count = evaluate(graph_.child(n, 2)).integer;
+    const int64_t place = i < 0 ? add_wrapping(i, length) : i;
+    if (place >= 0 && place < count) return {0, place};
+    if (!failure_) fail({i, length, count}, graph_.node(graph_.child(n, 0)));
     return {};
+  }
+  void fail(IndexFailure failure, const Node& index) {
+    if (index.op == Op::convert) return fail(failure, graph_.node(graph_.child(index, 0)));
+    if (index.op == Op::load) {
+      failure.indices = nest_.buffers[static_cast<size_t>(index.integer)].layout->type;
+      for (int d = 0; d < index.child_count; ++d) {
+        failure.place = failure.place * failure.indices->shape[d] + evaluate(graph_.child(index, d)).integer;
+      }
+    }
+    failure_ = failure;
   }
 
   Value load(const Node& n) {
@@ -271,7 +283,7 @@ class Runner {
       case Op::axis: return {0, index_[static_cast<size_t>(n.integer)]};
       case Op::load: return load(n);
       case Op::reduce: return reduce(n);
-      case Op::index: return checked_index(child(0), child(1), child(2));
+      case Op::index: return checked_index(n);
       case Op::math: return call_math(n);
       case Op::convert: return convert(child(0), graph_.node(graph_.child(n, 0)).dtype, n.dtype);
       case Op::select: return child(0).integer ? child(1) : child(2);

@@ -1,5 +1,6 @@
 #include "wengert/ops/normalize.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "wengert/ops/common.hpp"
@@ -16,7 +17,6 @@ namespace {
 using Values = std::vector<Expr>;
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 int64_t length(const Array& x, int64_t axis) { return x.shape()[static_cast<int>(axis)]; }
 Array repeat(const Array& y, const Array& x) { return broadcast_to(y, x.shape()); }
@@ -175,7 +175,7 @@ Sample labelled(std::vector<Shape> shapes, Params params, double classes) {
 
 const Primitive pick_primitive{
     .name = "pick",
-    .doc = "y[...] = x[..., index[...]]; NaN where the index is outside. x: inexact; index: integer. Linear in x.",
+    .doc = "y[...] = x[..., index[...]]. x: inexact; index: integer, from 0 on. Linear in x.",
     .traits = Trait::linear,
     .operands = {"x", "index"},
     .infer = [](const Avals& in) -> Types {
@@ -187,19 +187,17 @@ const Primitive pick_primitive{
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(pick_primitive, d[0], e.in(1)); },
     .transpose = [](const RuleEquation& e, const Array& ct,
                     int) { return bind(place_primitive, ct, e.in(1), {e.in_type().shape.back().value()}); },
-    // A label may be anything when the kernel runs, so the address is kept inside the row whatever it is.
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
-      const Expr index = convert(k(1, i), Dtype::int64), last = k.integer(k.operand(0).shape.back() - 1);
       Coordinates at = i;
-      at.push_back(max(min(index, last), k.integer(0)));
-      return {select(k.integer(0) <= index && index <= last, k(0, at), k.constant(nan, k.result().dtype))};
+      at.push_back(k.index(k(1, i), 0, k.operand(0).shape.back()));  // no label counts from the end
+      return {k(0, at)};
     },
     .samples = {{labelled({{4, 3}, {4}}, {}, 3), labelled({{2, 2, 3}, {2, 2}}, {}, 3)}},
 };
 
 const Primitive place_primitive{
     .name = "place",
-    .doc = "y[..., j] = x[...] where j == index[...], else 0: the transpose of pick.",
+    .doc = "y[..., j] = x[...] where j == index[...], from 0 on, else 0: the transpose of pick.",
     .traits = Trait::linear | Trait::cheap,
     .params = {"classes"},
     .operands = {"x", "index"},
@@ -213,15 +211,15 @@ const Primitive place_primitive{
     .transpose = [](const RuleEquation& e, const Array& ct, int) { return bind(pick_primitive, ct, e.in(1)); },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Coordinates row(i.begin(), i.end() - 1);
-      const Expr x = k(0, row);
-      return {select(i.back() == convert(k(1, row), Dtype::int64), x, k.constant(0, x.dtype()))};
+      const Expr x = k(0, row), label = k.index(k(1, row), 0, std::max<int64_t>(k.params().integer(0), 1));
+      return {select(i.back() == label, x, k.constant(0, x.dtype()))};
     },
     .samples = {{labelled({{4}, {4}}, {int64_t{3}}, 3), labelled({{2, 2}, {2, 2}}, {int64_t{3}}, 3)}},
 };
 
 const Primitive one_hot_primitive{
     .name = "one_hot",
-    .doc = "y[..., j] = 1 where j == labels[...], else 0. labels: integer.",
+    .doc = "y[..., j] = 1 where j == labels[...], else 0. labels: integer, from 0 on.",
     .traits = Trait::nondifferentiable | Trait::cheap,
     .params = {"classes", "dtype"},
     .operands = {"labels"},
@@ -232,9 +230,11 @@ const Primitive one_hot_primitive{
     },
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Coordinates row(i.begin(), i.end() - 1);
-      return {convert(i.back() == convert(k(0, row), Dtype::int64), k.result().dtype)};
+      const int64_t classes = std::max<int64_t>(k.params().integer(0), 1);  // there is no element of none
+      return {convert(i.back() == k.index(k(0, row), 0, classes), k.result().dtype)};
     },
-    .samples = {.cases = {{{{4}}, {int64_t{3}, Dtype::float32}}, {{{2, 2}}, {int64_t{3}, Dtype::bool_}}},
+    .samples = {.cases = {{{{4}}, {int64_t{3}, Dtype::float32}, {}, {}, {{0, 2}}},
+                          {{{2, 2}}, {int64_t{3}, Dtype::bool_}, {}, {}, {{0, 2}}}},
                 .dtypes = {Dtype::int64, Dtype::uint8}},
 };
 
@@ -484,29 +484,6 @@ Array over_axes(const char* name, const Primitive& primitive, const Operand& x, 
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
 
-std::vector<int64_t> integers_of(const Array& x) {
-  const auto widened = [](const auto& values) { return std::vector<int64_t>(values.begin(), values.end()); };
-  switch (x.dtype()) {
-    case Dtype::uint8: return widened(x.to_vector<uint8_t>());
-    case Dtype::int32: return widened(x.to_vector<int32_t>());
-    default: return x.to_vector<int64_t>();
-  }
-}
-
-/// Labels whose values are known must name a class. Inside a recorded program there are no values to look at, and indices
-/// that kernels check count from the end where they are negative, which no label means: there pick() answers NaN, which
-/// nobody takes for a loss.
-void check_labels(const char* operation, const Array& labels, int64_t classes) {
-  if (labels.node()->tag != 0 || labels.size() == 0 || classes <= 0) return;
-  const std::vector<int64_t> values = integers_of(labels);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i] >= 0 && values[i] < classes) continue;
-    fail(ErrorKind::index, "label-range", operation,
-         "label " + std::to_string(values[i]) + " at place " + std::to_string(i) + " of " + describe(labels),
-         "labels from 0 to " + std::to_string(classes - 1));
-  }
-}
-
 Array cross_entropy(const char* name, const Operand& logits, const Operand& labels, bool mean) {
   const CallScope scope(logits, name);
   const Array x = to_inexact(logits);
@@ -518,9 +495,7 @@ Array cross_entropy(const char* name, const Operand& logits, const Operand& labe
     const Dtype dtype = promote(x.dtype(), x.type().weak, labels.dtype(), labels.weak());
     return bind(distribution_cross_entropy_primitive, convert(x, dtype), convert(labels, dtype), {mean});
   }
-  const Array l = labels.to_array();
-  if (x.rank() > 0 && is_integer(l.dtype())) check_labels(name, l, x.shape().back());
-  return bind(softmax_cross_entropy_primitive, x, l, {mean});
+  return bind(softmax_cross_entropy_primitive, x, labels.to_array(), {mean});
 }
 
 struct NamedVector {
@@ -570,7 +545,6 @@ Array one_hot(const Operand& labels, int64_t classes, Dtype dtype) {
   const Array l = labels.to_array();
   if (classes < 0)
     fail(ErrorKind::value, "one-hot-classes", "one_hot", std::to_string(classes) + " classes", "0 or more");
-  if (is_integer(l.dtype())) check_labels("one_hot", l, classes);
   return bind(one_hot_primitive, l, {classes, dtype});
 }
 

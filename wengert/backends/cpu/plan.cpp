@@ -136,7 +136,17 @@ std::string name_of(const Plan& plan) {
   return wengert::operation_name(*plan.primitive);
 }
 
+/// A label is an index that is not counted from the end.
+[[noreturn]] void fail_label(const std::string& operation, const compile::IndexFailure& failure) {
+  std::string place;
+  if (failure.indices) place = " at place " + std::to_string(failure.place) + " of " + to_string(*failure.indices);
+  throw Error(ErrorKind::index, "label-range",
+              operation + ": label " + std::to_string(failure.index) + place + ": wanted labels from 0 to " +
+                  std::to_string(failure.count - 1) + call_site());
+}
+
 [[noreturn]] void fail(const Plan& plan, const compile::IndexFailure& failure) {
+  if (failure.length == 0) fail_label(name_of(plan), failure);
   std::string got;
   const auto& names = plan.primitive->operands;
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
