@@ -120,6 +120,9 @@ class Array {
   IndexedArray at(const I&... indices) const&;
   template <class... I>
   IndexedArray at(const I&... indices) &&;
+  /// x.at({3, range(1, 5)}): the same, written as x[{3, range(1, 5)}] is.
+  IndexedArray at(std::initializer_list<Index> indices) const&;
+  IndexedArray at(std::initializer_list<Index> indices) &&;
 
   Node* node() const { return node_; }
   Node* release_node() { return std::exchange(node_, nullptr); }
@@ -168,6 +171,10 @@ std::string describe(const Array& x);
 /// As NumPy prints: 8 digits, the middle of long axes left out.
 std::string to_string(const Array& x);
 std::ostream& operator<<(std::ostream& out, const Array& x);
+/// "[2,3]".
+std::ostream& operator<<(std::ostream& out, const Shape& shape);
+/// "float32".
+std::ostream& operator<<(std::ostream& out, Dtype dtype);
 
 namespace detail {
 

@@ -167,5 +167,7 @@ std::string to_string(const Array& x) {
 }
 
 std::ostream& operator<<(std::ostream& out, const Array& x) { return out << to_string(x); }
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << to_string(shape); }
+std::ostream& operator<<(std::ostream& out, Dtype dtype) { return out << name(dtype); }
 
 }  // namespace wengert

@@ -1,5 +1,11 @@
 // Models are trees with a call operator. Functions on them are pure: init makes parameters from a key, apply runs a
 // model in a mode and returns its new state beside the output.
+//
+// g++ 12 stops with an internal error at a vector of layers that is written as a member's initializer,
+//   struct Net { std::vector<nn::Linear> layers = {{4, 8}, {8, 2}}; };
+// Let a function make it, or take std::array or sequential():
+//   std::vector<nn::Linear> make_layers() { return {{4, 8}, {8, 2}}; }
+//   struct Net { std::vector<nn::Linear> layers = make_layers(); };
 #pragma once
 
 #include <map>

@@ -242,6 +242,9 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
                      {s.place.strides, s.place.dropped, std::string(adds ? "add" : "set")}, Runtimes(s.place.starts));
 }
 
+IndexedArray Array::at(std::initializer_list<Index> indices) const& { return {*this, indices}; }
+IndexedArray Array::at(std::initializer_list<Index> indices) && { return {std::move(*this), indices}; }
+
 Array Array::operator[](const Index& index) const { return IndexedArray(*this, {index}).get(); }
 Array Array::operator[](std::initializer_list<Index> indices) const { return IndexedArray(*this, indices).get(); }
 

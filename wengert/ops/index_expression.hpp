@@ -1,7 +1,7 @@
 // Index expressions as NumPy has them:
 //
 //   x[3]   x[-1]   x[range(1, 5)]   x[{ellipsis, 0}]   x[{range(), new_axis, range(0, {}, 2)}]   x[{indices, range()}]
-//   x.at(0, range(2, 4)).set(v)     x.at(indices).add(v)
+//   x.at(0, range(2, 4)).set(v)     x.at({0, range(2, 4)}).set(v)     x.at(indices).add(v)
 //
 // Numbers drop their axis, ranges keep it, integer arrays gather as in NumPy. Numbers, ranges and new axes alone give a
 // view, and one plan serves all numbers: a loop over x[i] compiles nothing new. Masks (bool arrays) are not taken: the
