@@ -1,0 +1,110 @@
+// The tables of dtypes in docs/reference.md, against what the library gives.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "wengert/wengert.hpp"
+
+namespace wengert {
+namespace {
+
+/// The cells of the table that follows the comment <!-- NAME -->, its head included, without the quotes of code.
+std::vector<std::vector<std::string>> table(const std::string& name) {
+  std::ifstream page(std::string(WENGERT_SOURCE_DIR) + "/docs/reference.md");
+  std::vector<std::vector<std::string>> rows;
+  std::string line;
+  while (std::getline(page, line) && line != "<!-- " + name + " -->") continue;
+  while (std::getline(page, line) && line.starts_with("|")) {
+    std::vector<std::string> cells;
+    std::istringstream text(line.substr(1));
+    for (std::string cell; std::getline(text, cell, '|');) {
+      std::erase(cell, '`');
+      const size_t begin = cell.find_first_not_of(' ');
+      cells.push_back(begin == std::string::npos ? "" : cell.substr(begin, cell.find_last_not_of(' ') + 1 - begin));
+    }
+    if (!line.starts_with("| ---")) rows.push_back(cells);
+  }
+  return rows;
+}
+
+TEST(Reference, TableOfPromotionIsWhatAdditionGives) {
+  const auto rows = table("promotion");
+  ASSERT_EQ(rows.size(), 7u);
+  for (size_t i = 1; i < rows.size(); ++i) {
+    ASSERT_EQ(rows[i].size(), 7u);
+    for (size_t j = 1; j < 7; ++j) {
+      const Dtype a = dtype_from_name(rows[i][0]), b = dtype_from_name(rows[0][j]);
+      EXPECT_EQ(rows[i][j], name(promote(a, false, b, false))) << rows[i][0] << ", " << rows[0][j];
+      EXPECT_EQ(rows[i][j], name(maximum(ones({2}, a), ones({2}, b)).dtype())) << rows[i][0] << ", " << rows[0][j];
+    }
+  }
+}
+
+TEST(Reference, TableOfExpressionsIsWhatTheyGive) {
+  const Array b = ones({2}, bool_), u = ones({2}, uint8), i = ones({2}, int32), l = ones({2}, int64);
+  const Array f = ones({2}, float32), d = ones({2}, float64);
+#define WENGERT_EXPRESSION(...) {#__VA_ARGS__, [&] { return (__VA_ARGS__).dtype(); }}
+  const std::map<std::string, std::function<Dtype()>> expressions = {
+      WENGERT_EXPRESSION(array({1, 2})),
+      WENGERT_EXPRESSION(array({1.5, 2.5})),
+      WENGERT_EXPRESSION(array({1.5f, 2.5f})),
+      WENGERT_EXPRESSION(full({2}, 1.5)),
+      WENGERT_EXPRESSION(full({2}, 1)),
+      WENGERT_EXPRESSION(zeros({2})),
+      WENGERT_EXPRESSION(arange(3)),
+      WENGERT_EXPRESSION(f * 2.5),
+      WENGERT_EXPRESSION(u + 1),
+      WENGERT_EXPRESSION(i * 2.5),
+      WENGERT_EXPRESSION(b + 1),
+      WENGERT_EXPRESSION(f * array(2.5)),
+      WENGERT_EXPRESSION(l * f),
+      WENGERT_EXPRESSION(i / i),
+      WENGERT_EXPRESSION(d / i),
+      WENGERT_EXPRESSION(floor_divide(i, i)),
+      WENGERT_EXPRESSION(power(i, 2)),
+      WENGERT_EXPRESSION(sum(b)),
+      WENGERT_EXPRESSION(sum(u)),
+      WENGERT_EXPRESSION(sum(f)),
+      WENGERT_EXPRESSION(prod(i)),
+      WENGERT_EXPRESSION(mean(l)),
+      WENGERT_EXPRESSION(max(i)),
+      WENGERT_EXPRESSION(argmax(f)),
+      WENGERT_EXPRESSION(exp(l)),
+      WENGERT_EXPRESSION(exp(d)),
+      WENGERT_EXPRESSION(relu(i)),
+      WENGERT_EXPRESSION(f < i),
+      WENGERT_EXPRESSION(where(b, i, f)),
+      WENGERT_EXPRESSION(matmul(i, i)),
+      WENGERT_EXPRESSION(i.astype(float64)),
+  };
+#undef WENGERT_EXPRESSION
+  std::set<std::string> listed;
+  const auto rows = table("dtypes");
+  for (size_t k = 1; k < rows.size(); ++k) {
+    ASSERT_GE(rows[k].size(), 2u);
+    const auto found = expressions.find(rows[k][0]);
+    ASSERT_NE(found, expressions.end()) << rows[k][0];
+    EXPECT_EQ(rows[k][1], name(found->second())) << rows[k][0];
+    listed.insert(rows[k][0]);
+  }
+  EXPECT_EQ(listed.size(), expressions.size());
+}
+
+TEST(Reference, ErrorsOfDtypesAreThoseThatItNames) {
+  const Array b = ones({2}, bool_), u = ones({2}, uint8);
+  for (const std::function<void()>& wrong :
+       std::vector<std::function<void()>>{[&] { b + b; }, [&] { -b; }, [&] { matmul(b, b); }}) {
+    try {
+      wrong();
+      ADD_FAILURE();
+    } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::dtype); }
+  }
+  EXPECT_THROW(u + 300, Error);
+}
+
+}  // namespace
+}  // namespace wengert
