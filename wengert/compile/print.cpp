@@ -619,13 +619,11 @@ class Printer {
     line(indent, "int64_t j = " + first_of(lane) + ";");
     line(indent, "for (; j + " + count + " <= " + n + "; j += " + count + ") {");
     line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
-    print_lane_body(indent + "    ", group);
+    print_lane_body(indent + "    ", group, "a");
     line(indent, "  }");
     if (is_last_reduction(group) && lane == schedule_.inner) print_fetch_ahead(indent + "  ", lane);
     line(indent, "}");
-    line(indent, "for (int l = 0; j + l < " + n + "; ++l) {");
-    print_lane_body(indent + "  ", group);
-    line(indent, "}");
+    print_row_end(indent, group, count, n);
     for (size_t i = 1; i < axes.size(); ++i) line(std::string(4 + 2 * (axes.size() - 1 - i), ' '), "}");
     for (int32_t id : needed_inside(bodies(group), 0)) {
       if (const auto it = cached_.find(id); it != cached_.end()) it->second = true;
@@ -634,11 +632,33 @@ class Printer {
     line("    ", "}");
   }
 
-  void print_lane_body(const std::string& indent, std::span<const int32_t> group) {
+  /// What is left of a row, in lanes of its own: compilers keep an array in registers only if no variable indexes it.
+  void print_row_end(const std::string& indent, std::span<const int32_t> group, const std::string& count,
+                     const std::string& n) {
+    line(indent, "if (j < " + n + ") {");
+    for (int32_t r : group) {
+      line(indent, "  " + std::string(value_type(graph_.node(r).dtype)) + " e" + number(r) + "[" + count + "];");
+    }
+    const auto copy = [&](const char* to, const char* from) {
+      for (int32_t r : group) {
+        line(indent,
+             "  for (int l = 0; l < " + count + "; ++l) " + to + number(r) + "[l] = " + from + number(r) + "[l];");
+      }
+    };
+    copy("e", "a");
+    line(indent, "  for (int l = 0; j + l < " + n + "; ++l) {");
+    print_lane_body(indent + "    ", group, "e");
+    line(indent, "  }");
+    copy("a", "e");
+    line(indent, "}");
+  }
+
+  /// `lanes`: the name of the arrays that the reductions are gathered in.
+  void print_lane_body(const std::string& indent, std::span<const int32_t> group, const std::string& lanes) {
     for (int32_t id : needed_inside(bodies(group), 0)) print_inner_value(indent, id, "j + l");
     for (int32_t r : group) {
       const Node& node = graph_.node(r);
-      const std::string a = "a" + number(r) + "[l]";
+      const std::string a = lanes + number(r) + "[l]";
       line(indent, a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
     }
   }
