@@ -1,4 +1,4 @@
-// The tables of dtypes in docs/reference.md, against what the library gives.
+// docs/reference.md: its tables of dtypes against what the library gives, and the models that it shows.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -8,6 +8,39 @@
 #include <sstream>
 
 #include "wengert/wengert.hpp"
+
+namespace wg = wengert;
+
+namespace models {
+
+struct Net {
+  wg::nn::Linear first{784, 128}, last{128, 10};
+  wg::nn::Dropout dropout{0.2};
+
+  wg::Array operator()(const wg::Array& x, wg::nn::Context& context) const {
+    return last(dropout(wg::relu(first(x)), context));
+  }
+};
+
+std::vector<wg::nn::Linear> make_layers() { return {{4, 8}, {8, 2}}; }
+
+struct Deep {
+  std::vector<wg::nn::Linear> layers = make_layers();
+
+  wg::Array operator()(const wg::Array& x) const { return layers[1](wg::relu(layers[0](x))); }
+};
+
+TEST(Reference, ModelsThatItShowsRun) {
+  const wg::Array x = wg::ones({3, 784});
+  const Net net = wg::nn::init(Net{}, wg::random::key(0));
+  const auto [logits, updated] = wg::nn::apply(net, x, {.training = true, .key = wg::random::key(1)});
+  EXPECT_EQ(logits.shape(), (wg::Shape{3, 10}));
+  const Deep deep = wg::nn::init(Deep{}, wg::random::key(0));
+  const Deep gradient = wg::grad([](const Deep& d) { return wg::sum(d(wg::ones({3, 4}))); })(deep);
+  EXPECT_EQ(gradient.layers[0].weight.shape(), (wg::Shape{4, 8}));
+}
+
+}  // namespace models
 
 namespace wengert {
 namespace {

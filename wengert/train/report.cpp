@@ -118,8 +118,9 @@ std::string curve(const Frame& frame, const std::vector<EpochMetrics>& epochs, c
     }
     const std::string x = number(frame.x(i), 1), y = number(frame.y(value), 1);
     path += (joined ? "L" : "M") + x + " " + y;
-    points += "<circle class='" + line.style + "' cx='" + x + "' cy='" + y + "' r='3'><title>epoch " +
-        std::to_string(epochs[i].epoch) + ", " + line.name + ": " + number(value, digits + 1) + "</title></circle>";
+    points += "<circle class='" + line.style + "' fill='currentColor' cx='" + x + "' cy='" + y +
+        "' r='3'><title>epoch " + std::to_string(epochs[i].epoch) + ", " + line.name + ": " +
+        number(value, digits + 1) + "</title></circle>";
     joined = true;
   }
   return "<path class='" + line.style + "' fill='none' stroke='currentColor' stroke-width='2' d='" + path + "'/>" +
