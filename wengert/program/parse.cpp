@@ -12,6 +12,78 @@
 namespace wengert {
 namespace {
 
+/// What is wrong with one equation of a program.
+struct Fault {
+  size_t equation;
+  std::string why;
+};
+
+/// The least number of operands that the primitive is ever called with.
+size_t fewest_operands(const Primitive& primitive) {
+  size_t fewest = SIZE_MAX;
+  for (const Sample& sample : primitive.samples.cases) fewest = std::min(fewest, sample.shapes.size());
+  return fewest;
+}
+
+std::optional<Fault> find_fault(const Program& program) {
+  uint32_t defined = static_cast<uint32_t>(program.input_count());
+  for (size_t i = 0; i < program.equations().size(); ++i) {
+    const Equation& e = program.equations()[i];
+    std::vector<const Type*> types;
+    for (Atom a : program.operands(e)) {
+      if (!a.is_constant() && a.id() >= defined) return Fault{i, "an operand is used before its definition"};
+      types.push_back(program.type(a));
+    }
+    if (const size_t fewest = fewest_operands(*e.primitive); types.size() < fewest) {
+      return Fault{i,
+                   "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") +
+                       ", wanted at least " + std::to_string(fewest)};
+    }
+    if (e.results != defined) return Fault{i, "its results are not the next variables"};
+    if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
+      return Fault{i,
+                   "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
+                       std::to_string(e.primitive->params.size())};
+    }
+    if (e.primitive->infer) {
+      Types wanted;
+      try {
+        wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
+      } catch (const std::bad_variant_access&) {
+        return Fault{i, "has parameters of other kinds than it takes"};
+      } catch (const Error& error) {  // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
+        const std::string text = error.what();
+        const size_t begin = std::strlen(e.primitive->name) + 2;
+        return Fault{i, text.substr(begin, text.find("; called at") - begin)};
+      }
+      if (wanted.size() != e.result_count) {
+        return Fault{i, "has " + std::to_string(e.result_count) + " results, wanted " + std::to_string(wanted.size())};
+      }
+      for (uint32_t r = 0; r < e.result_count; ++r) {
+        if (wanted[r] == program.type(e.results + r)) continue;
+        return Fault{i,
+                     "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " +
+                         to_string(*wanted[r])};
+      }
+    }
+    for (const RuntimeParam& r : program.runtimes(e)) {
+      if (r.symbolic() && r.slot >= program.runtime_count())
+        return Fault{i, "a runtime parameter refers to none of the program's"};
+    }
+    defined += e.result_count;
+  }
+  for (Atom a : program.outputs()) {
+    if (!a.is_constant() && a.id() >= defined) return Fault{program.equations().size(), "an output is not defined"};
+  }
+  return {};
+}
+
+/// "equation 3, add", or "outputs".
+std::string place_of(const Program& program, size_t equation) {
+  if (equation == program.equations().size()) return "outputs";
+  return "equation " + std::to_string(equation) + ", " + program.equations()[equation].primitive->name;
+}
+
 class Parser {
  public:
   Parser(std::string_view text, std::span<const Array> constants) : text_(text), constants_(constants) {}
@@ -22,9 +94,6 @@ class Parser {
     if (at_ < text_.size()) fail("the end of the text");
     return program;
   }
-
-  /// Of an equation; of the end, when there are not so many.
-  size_t line_of(size_t equation) const { return lines_[equation]; }
 
  private:
   // Characters -------------------------------------------------------------------------------------------
@@ -42,6 +111,13 @@ class Parser {
   size_t line() const {
     const std::string_view before = text_.substr(0, at_);
     return 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
+  }
+  /// The line of the next equation. They come in order: together they cost one pass over the text.
+  size_t next_line() {
+    const std::string_view passed = text_.substr(counted_, at_ - counted_);
+    newlines_ += static_cast<size_t>(std::count(passed.begin(), passed.end(), '\n'));
+    counted_ = at_;
+    return 1 + newlines_;
   }
   void skip() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
@@ -152,6 +228,7 @@ class Parser {
   }
 
   Array named_constant() {
+    if (take("traced")) return traced_constant();
     const std::string hash = word();
     expect(":");
     const Type* t = type();
@@ -162,6 +239,16 @@ class Parser {
       char text[24];
       const auto end = std::to_chars(text, text + sizeof text, hash_bytes(bytes.data(), bytes.size(), t->hash), 16).ptr;
       if (std::string_view(text, static_cast<size_t>(end - text)) == hash) return x;
+    }
+    fail("a constant that is among those given");
+  }
+
+  Array traced_constant() {
+    int64_t before = integer();
+    expect(":");
+    const Type* t = type();
+    for (const Array& x : constants_) {
+      if (x.node()->tag != 0 && before-- == 0 && &x.type() == t) return x;
     }
     fail("a constant that is among those given");
   }
@@ -211,6 +298,7 @@ class Parser {
   struct Scope {
     ProgramBuilder builder;
     std::map<std::string, Atom> names;
+    std::vector<size_t> lines;  // of its equations
   };
 
   Atom atom(Scope& scope) {
@@ -248,7 +336,12 @@ class Parser {
       if (!first) expect(",");
       outputs.push_back(atom(scope));
     }
-    if (depth_-- == 1) lines_.push_back(line());
+    --depth_;
+    if (const std::optional<Fault> fault = find_fault(scope.builder.current())) {
+      throw Error(ErrorKind::value, "program-parse",
+                  "parse_program: line " + std::to_string(scope.lines[fault->equation]) + ", " +
+                      place_of(scope.builder.current(), fault->equation) + ": " + fault->why);
+    }
     return scope.builder.finish(outputs);
   }
 
@@ -263,7 +356,7 @@ class Parser {
     expect("=");
     skip();
     const size_t begin = at_;
-    if (depth_ == 1) lines_.push_back(line());
+    scope.lines.push_back(next_line());
     const std::string primitive_name = word();
     const Primitive* primitive = find_primitive(primitive_name);
     if (!primitive) {
@@ -318,94 +411,15 @@ class Parser {
   std::string_view text_;
   std::span<const Array> constants_;
   size_t at_ = 0;
+  size_t counted_ = 0, newlines_ = 0;      // as far as next_line() has come
   static constexpr int most_nested = 256;  // the parser calls itself, and the stack ends somewhere
   int depth_ = 0;                          // of programs in programs
-  std::vector<size_t> lines_;              // of the outermost one's equations, and of its end
 };
-
-/// What is wrong with one equation of a program.
-struct Fault {
-  size_t equation;
-  std::string why;
-};
-
-/// The least number of operands that the primitive is ever called with.
-size_t fewest_operands(const Primitive& primitive) {
-  size_t fewest = SIZE_MAX;
-  for (const Sample& sample : primitive.samples.cases) fewest = std::min(fewest, sample.shapes.size());
-  return fewest;
-}
-
-std::optional<Fault> find_fault(const Program& program) {
-  uint32_t defined = static_cast<uint32_t>(program.input_count());
-  for (size_t i = 0; i < program.equations().size(); ++i) {
-    const Equation& e = program.equations()[i];
-    std::vector<const Type*> types;
-    for (Atom a : program.operands(e)) {
-      if (!a.is_constant() && a.id() >= defined) return Fault{i, "an operand is used before its definition"};
-      types.push_back(program.type(a));
-    }
-    if (const size_t fewest = fewest_operands(*e.primitive); types.size() < fewest) {
-      return Fault{i,
-                   "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") +
-                       ", wanted at least " + std::to_string(fewest)};
-    }
-    if (e.results != defined) return Fault{i, "its results are not the next variables"};
-    if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
-      return Fault{i,
-                   "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
-                       std::to_string(e.primitive->params.size())};
-    }
-    if (e.primitive->infer) {
-      Types wanted;
-      try {
-        wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
-      } catch (const std::bad_variant_access&) {
-        return Fault{i, "has parameters of other kinds than it takes"};
-      } catch (const Error& error) {  // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
-        const std::string text = error.what();
-        const size_t begin = std::strlen(e.primitive->name) + 2;
-        return Fault{i, text.substr(begin, text.find("; called at") - begin)};
-      }
-      if (wanted.size() != e.result_count) {
-        return Fault{i, "has " + std::to_string(e.result_count) + " results, wanted " + std::to_string(wanted.size())};
-      }
-      for (uint32_t r = 0; r < e.result_count; ++r) {
-        if (wanted[r] == program.type(e.results + r)) continue;
-        return Fault{i,
-                     "result " + std::to_string(r) + " is " + to_string(*program.type(e.results + r)) + ", wanted " +
-                         to_string(*wanted[r])};
-      }
-    }
-    for (const RuntimeParam& r : program.runtimes(e)) {
-      if (r.symbolic() && r.slot >= program.runtime_count())
-        return Fault{i, "a runtime parameter refers to none of the program's"};
-    }
-    defined += e.result_count;
-  }
-  for (Atom a : program.outputs()) {
-    if (!a.is_constant() && a.id() >= defined) return Fault{program.equations().size(), "an output is not defined"};
-  }
-  return {};
-}
-
-/// "equation 3, add", or "outputs".
-std::string place_of(const Program& program, size_t equation) {
-  if (equation == program.equations().size()) return "outputs";
-  return "equation " + std::to_string(equation) + ", " + program.equations()[equation].primitive->name;
-}
 
 }  // namespace
 
 ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) {
-  Parser parser(text, constants);
-  ProgramPtr program = parser.parse();
-  if (const std::optional<Fault> fault = find_fault(*program)) {
-    throw Error(ErrorKind::value, "program-parse",
-                "parse_program: line " + std::to_string(parser.line_of(fault->equation)) + ", " +
-                    place_of(*program, fault->equation) + ": " + fault->why);
-  }
-  return program;
+  return Parser(text, constants).parse();
 }
 
 void verify(const Program& program) {

@@ -1,8 +1,12 @@
 #include "wengert/program/program.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <optional>
+#include <unordered_map>
 
+#include "wengert/program/observer.hpp"
 #include "wengert/program/primitive.hpp"
 
 namespace wengert {
@@ -31,7 +35,11 @@ bool equal_runtimes(std::span<const RuntimeParam> a, std::span<const RuntimePara
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
+std::atomic<void (*)(const Program&)> program_observer = nullptr;
+
 }  // namespace
+
+void set_program_observer(void (*observer)(const Program&)) { program_observer = observer; }
 
 bool Program::operator==(const Program& o) const {
   if (this == &o) return true;
@@ -106,9 +114,38 @@ uint32_t ProgramBuilder::add(const Primitive& primitive, std::span<const Atom> o
   return e.results;
 }
 
+/// Numbers the constants in the order of their first use, equal ones as one, and leaves out those without use, so that
+/// programs of one text are equal however they were built.
+void ProgramBuilder::order_constants() {
+  Program& p = *program_;
+  if (p.constants_.empty()) return;
+  std::vector<Array> ordered;
+  std::unordered_multimap<uint64_t, uint32_t> by_hash;
+  std::vector<std::optional<uint32_t>> renumbered(p.constants_.size());
+  const auto number = [&](const Array& x) {
+    const uint64_t hash = hash_values(x);
+    const auto [begin, end] = by_hash.equal_range(hash);
+    for (auto it = begin; it != end; ++it) {
+      if (equal_values(ordered[it->second], x)) return it->second;
+    }
+    ordered.push_back(x);
+    return by_hash.emplace(hash, static_cast<uint32_t>(ordered.size() - 1))->second;
+  };
+  const auto renumber = [&](Atom& a) {
+    if (!a.is_constant()) return;
+    std::optional<uint32_t>& to = renumbered[a.id()];
+    if (!to) to = number(p.constants_[a.id()]);
+    a = Atom::constant(*to);
+  };
+  for (Atom& a : p.operands_) renumber(a);
+  for (Atom& a : p.outputs_) renumber(a);
+  p.constants_ = std::move(ordered);
+}
+
 ProgramPtr ProgramBuilder::finish(std::span<const Atom> outputs) {
   Program& p = *program_;
   p.outputs_.assign(outputs.begin(), outputs.end());
+  order_constants();
   uint64_t h = hash_combine(static_cast<uint64_t>(p.input_count_), static_cast<uint64_t>(p.runtime_count_));
   for (int i = 0; i < p.input_count_; ++i) h = hash_combine(h, p.types_[static_cast<size_t>(i)]->hash);
   for (const Array& c : p.constants_) h = hash_combine(h, hash_values(c));
@@ -122,6 +159,7 @@ ProgramPtr ProgramBuilder::finish(std::span<const Atom> outputs) {
   }
   for (Atom a : p.outputs_) h = hash_combine(h, atom_bits(a));
   p.hash_ = h;
+  if (const auto observe = program_observer.load()) observe(p);
   return std::move(program_);
 }
 

@@ -7,7 +7,9 @@
 //     return e
 //   }
 //
-// Constants up to 64 bytes stand where they are used, {1,2}:i32[2]; larger ones as #<hash>:f32[8,9].
+// Constants up to 64 bytes stand where they are used, {1,2}:i32[2]; larger ones as #<hash>:f32[8,9]; those that are
+// values of a function recorded around this one as #traced0:f32[2], by their number among the program's.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -47,9 +49,10 @@ std::string numbers(const std::vector<std::byte>& bytes) {
   return text;
 }
 
+bool is_traced(const Array& x) { return x.node()->tag != 0; }
+
 std::string constant_text(const Array& x) {
   std::vector<std::byte> bytes(static_cast<size_t>(x.nbytes()));
-  if (x.node()->tag != 0) return "#traced:" + to_string(x.type());
   detail::copy_strided(bytes.data(), x.node());
   if (x.nbytes() > inline_bytes) {
     char hash[24];
@@ -94,7 +97,13 @@ class Writer {
  private:
   std::string declaration(uint32_t id) const { return variable_name(id) + ": " + to_string(*p_.type(id)); }
   std::string atom(Atom a) const {
-    return a.is_constant() ? constant_text(p_.constant(a.id())) : variable_name(a.id());
+    if (!a.is_constant()) return variable_name(a.id());
+    const Array& x = p_.constant(a.id());
+    return is_traced(x) ? "#traced" + std::to_string(traced_before(a.id())) + ":" + to_string(x.type())
+                        : constant_text(x);
+  }
+  int64_t traced_before(uint32_t id) const {
+    return std::count_if(p_.constants().begin(), p_.constants().begin() + id, is_traced);
   }
 
   std::string equation(const Equation& e) const {

@@ -1,0 +1,11 @@
+// What tests/round_trip.cpp, linked into every test executable, has checked.
+#pragma once
+
+#include <cstdint>
+
+namespace wengert::test {
+
+/// Programs that were verified and went through their text so far in this process; equal ones count once.
+int64_t programs_checked();
+
+}  // namespace wengert::test
