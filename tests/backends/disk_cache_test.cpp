@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tests/backends/kernel_testing.hpp"
+#include "tests/errors.hpp"
 #include "wengert/array/error.hpp"
 
 namespace wengert::cpu {
@@ -318,15 +319,8 @@ TEST(DiskCacheDefaults, limit_follows_the_environment) {
   EXPECT_EQ(limit(""), 256 * mebibyte);
   EXPECT_EQ(limit("3"), 3 * mebibyte);
   for (const char* wrong : {"0", "-1", "1.5", "12x", "many", "99999999999999999999"}) {
-    try {
-      limit(wrong);
-      ADD_FAILURE() << wrong;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::value);
-      EXPECT_EQ(error.id(), "cache-limit");
-      EXPECT_EQ(std::string(error.what()),
-                "WENGERT_CACHE_MIB: got '" + std::string(wrong) + "': wanted a whole number of MiB, at least 1");
-    }
+    EXPECT_EQ(test::error_of([&] { limit(wrong); }, ErrorKind::value, "cache-limit"),
+              "WENGERT_CACHE_MIB: got '" + std::string(wrong) + "': wanted a whole number of MiB, at least 1");
   }
 }
 

@@ -1,7 +1,6 @@
 // Texts of small kernels, and scratch folders, for the tests of the ways from C text to a function.
 #pragma once
 
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -10,28 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/scratch.hpp"
 #include "wengert/backends/cpu/abi.h"
 
 namespace wengert::cpu::testing_kernels {
 
 namespace fs = std::filesystem;
 
-/// A folder that goes away with the test, and was nobody's cache before.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (fs::temp_directory_path() / "wengert-test-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() {
-    ::chmod(path_.c_str(), 0700);
-    fs::remove_all(path_);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
+using test::Scratch;
 
 inline void write_text(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 

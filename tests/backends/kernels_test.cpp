@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "tests/backends/kernel_testing.hpp"
+#include "tests/errors.hpp"
 #include "wengert/array/error.hpp"
 #include "wengert/backends/cpu/compiler.hpp"
 #include "wengert/backends/cpu/disk_cache.hpp"
@@ -158,16 +159,6 @@ struct ScopedCompiler {
   ~ScopedCompiler() { set_compiler(CompilerChoice::automatic); }
 };
 
-/// The error that f throws, or fails.
-template <class F>
-Error error_of(F f) {
-  try {
-    f();
-  } catch (const Error& error) { return error; }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::internal, "none", "none");
-}
-
 // --- the key
 // ---------------------------------------------------------------------------------------------------------
 
@@ -250,7 +241,7 @@ TEST_P(EachCompiler, rejected_text_is_an_error_with_the_first_complaint_and_the_
   const std::string text =
       own(declarations + "int32_t wg_kernel(void) {\n  return nothing_of_that_name;\n}\nint x = y;\n");
   for (int time = 0; time < 2; ++time) {
-    const Error error = error_of([&] { find_kernel(text); });
+    const Error error = test::thrown_by([&] { find_kernel(text); });
     EXPECT_EQ(error.kind(), ErrorKind::compiler);
     EXPECT_EQ(error.id(), "kernel-rejected");
     const std::string message = error.what();
@@ -266,7 +257,7 @@ TEST_P(EachCompiler, rejected_text_is_an_error_with_the_first_complaint_and_the_
 TEST_P(EachCompiler, text_without_wg_kernel_is_an_error_or_nothing) {
   const std::string text = own(declarations + "int32_t another_name(void) { return 0; }\n");
   if (GetParam() == CompilerChoice::plugin) {
-    const Error error = error_of([&] { find_kernel(text); });
+    const Error error = test::thrown_by([&] { find_kernel(text); });
     EXPECT_EQ(error.id(), "compiler-failed");
     EXPECT_NE(std::string(error.what()).find("does not define wg_kernel"), std::string::npos) << error.what();
   } else {
@@ -392,7 +383,7 @@ TEST_P(EachCompiler, prepares_several_texts_at_once) {
   EXPECT_EQ(compiled() - before, 6);
 
   texts.insert(texts.begin(), own(declarations + "int32_t wg_kernel(void) { return 1 +; }\n"));
-  EXPECT_EQ(error_of([&] { prepare_kernels(texts); }).id(), "kernel-rejected");
+  EXPECT_EQ(test::thrown_by([&] { prepare_kernels(texts); }).id(), "kernel-rejected");
   prepare_kernels({});
 }
 
@@ -401,7 +392,7 @@ TEST(Kernels, what_clang_itself_gives_up_on_is_an_error_and_no_end) {
   // LLVM ends the process for the first (a fatal error) and for the second (an assembler's error).
   for (const std::string& text : {kernel_of("register uint64_t frame __asm__(\"rbp\");", "  return (int32_t)frame;"),
                                   kernel_of("", "  __asm__ volatile(\"no such instruction\");\n  return 0;")}) {
-    const Error error = error_of([&] { find_kernel(text); });
+    const Error error = test::thrown_by([&] { find_kernel(text); });
     EXPECT_EQ(error.kind(), ErrorKind::compiler);
     EXPECT_EQ(error.id(), "compiler-failed");
     EXPECT_NE(std::string(error.what()).find("find_kernel: clang 19."), std::string::npos) << error.what();

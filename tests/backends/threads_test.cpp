@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/errors.hpp"
 #include "tests/sanitizers.hpp"
 #include "wengert/array/error.hpp"
 
@@ -306,15 +307,8 @@ TEST_F(ThreadsTest, TheNumberOfThreadsChangesDuringLoops) {
 
 TEST_F(ThreadsTest, TheNumberOfThreadsIsChecked) {
   for (int count : {0, -1, 1025}) {
-    try {
-      set_threads(count);
-      FAIL() << count;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::value);
-      EXPECT_EQ(error.id(), "threads-range");
-      EXPECT_EQ(std::string(error.what()),
-                "set_threads: " + std::to_string(count) + ": wanted a number from 1 to 1024");
-    }
+    EXPECT_EQ(test::error_of([&] { set_threads(count); }, ErrorKind::value, "threads-range"),
+              "set_threads: " + std::to_string(count) + ": wanted a number from 1 to 1024");
   }
   EXPECT_EQ(threads(), 2);
 }

@@ -28,6 +28,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/errors.hpp"
 #include "wengert/array/error.hpp"
 
 namespace wengert::compile {
@@ -211,13 +212,9 @@ TEST(Prelude, NamesNeedsAndOrder) {
   EXPECT_EQ(prelude_text(two), prelude_text(swapped));
   EXPECT_EQ(prelude_text(two).find("wg_log"), std::string::npos);
   EXPECT_NE(prelude_text(two).find("wg_from_bits_f32(uint32_t"), std::string::npos);
-  try {
-    prelude_function("wg_exp");
-    FAIL() << "wg_exp is no function";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::internal);
-    EXPECT_STREQ(error.what(), "prelude: got the name wg_exp: wanted a function of the prelude");
-  }
+  const Error error = test::thrown_by([] { prelude_function("wg_exp"); });
+  EXPECT_EQ(error.kind(), ErrorKind::internal);
+  EXPECT_STREQ(error.what(), "prelude: got the name wg_exp: wanted a function of the prelude");
 }
 
 /// The instructions of one function in an assembly text.

@@ -1,8 +1,10 @@
-// jvp, vjp, linearize, linear_transpose, jacobians, hvp, stop_gradient, make_program, and their mixtures.
+// jvp, vjp, linearize, linear_transpose, jacobians, hvp, stop_gradient, and their mixtures.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "tests/errors.hpp"
+#include "tests/values.hpp"
 #include "wengert/diff/derive.hpp"
 #include "wengert/trace/bind.hpp"
 #include "wengert/trace/call.hpp"
@@ -13,27 +15,7 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-void expect_near(const Array& x, const Doubles& wanted, double tolerance = 1e-12) {
-  const Doubles got = x.to_vector<double>();
-  ASSERT_EQ(got.size(), wanted.size());
-  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], tolerance * (1 + std::abs(wanted[i]))) << i;
-}
-
-std::string error_of(const std::function<void()>& f, ErrorKind kind, const std::string& id) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    EXPECT_EQ(e.id(), id) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
-
-std::string without_line(const std::string& text) {
-  return text.substr(0, text.find("; called at transformations_test.cpp:"));
-}
+void expect_near(const Array& x, const Doubles& wanted) { test::expect_close(x, wanted, 1e-12); }
 
 struct Pair {
   Array a = {}, b = {};
@@ -75,15 +57,15 @@ TEST(Jvp, OutputsWithoutDerivative) {
 
 TEST(Jvp, ErrorsNameTheLeaf) {
   const auto f = [](const Pair& p) { return p.a * p.b; };
-  EXPECT_EQ(without_line(
-                error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape")),
-            "jvp(f): tangent of argument 0, b f64[]: wanted f64[2], as the value has");
   EXPECT_EQ(
-      without_line(error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype,
-                            "tangent-dtype")),
+      test::error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape"),
+      "jvp(f): tangent of argument 0, b f64[]: wanted f64[2], as the value has");
+  EXPECT_EQ(
+      test::error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype,
+                     "tangent-dtype"),
       "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with x.astype(wg::float64)");
   const auto g = [](const std::vector<Array>& v) { return v[0]; };
-  error_of([&] { jvp(g, std::vector{x2}, std::vector{x2, x2}, "g"); }, ErrorKind::value, "tangent-structure");
+  test::error_of([&] { jvp(g, std::vector{x2}, std::vector{x2, x2}, "g"); }, ErrorKind::value, "tangent-structure");
 }
 
 // vjp ----------------------------------------------------------------------------------------------------
@@ -106,12 +88,12 @@ TEST(Vjp, OfOneArgumentIsATree) {
 TEST(Vjp, CanBeUsedOnce) {
   auto [value, pullback] = vjp([](const Array& x) { return x * x; }, x2);
   pullback(x2);
-  error_of([&] { pullback(x2); }, ErrorKind::state, "pullback-consumed");
+  test::error_of([&] { pullback(x2); }, ErrorKind::state, "pullback-consumed");
 }
 
 TEST(Vjp, ErrorsNameTheLeaf) {
   auto [value, pullback] = vjp(products, x2, y2);
-  EXPECT_EQ(without_line(error_of([&] { pullback(Pair{x2, array(1.0)}); }, ErrorKind::shape, "cotangent-shape")),
+  EXPECT_EQ(test::error_of([&] { pullback(Pair{x2, array(1.0)}); }, ErrorKind::shape, "cotangent-shape"),
             "vjp: cotangent of b f64[]: wanted f64[2], as the value has");
 }
 
@@ -173,10 +155,10 @@ TEST(LinearTranspose, OfLinearFunctions) {
 }
 
 TEST(LinearTranspose, RefusesOtherFunctions) {
-  error_of([] { linear_transpose([](const Array& x) { return x * x; }, x2); }, ErrorKind::value, "not-linear");
-  error_of([] { linear_transpose([](const Array& x) { return tanh(x); }, x2); }, ErrorKind::value, "not-linear");
-  error_of([] { linear_transpose([](const Array& x, const Array& y) { return x / y; }, x2, y2); }, ErrorKind::value,
-           "not-linear");
+  test::error_of([] { linear_transpose([](const Array& x) { return x * x; }, x2); }, ErrorKind::value, "not-linear");
+  test::error_of([] { linear_transpose([](const Array& x) { return tanh(x); }, x2); }, ErrorKind::value, "not-linear");
+  test::error_of([] { linear_transpose([](const Array& x, const Array& y) { return x / y; }, x2, y2); },
+                 ErrorKind::value, "not-linear");
 }
 
 // Jacobians ----------------------------------------------------------------------------------------------
@@ -299,41 +281,6 @@ TEST(Nesting, LoopsThatDependOnValuesInBothModes) {
   EXPECT_NEAR(grad(grad(newton))(a).item<double>(), -0.25 / (root * a), 1e-6);
 }
 
-// Escaped values -----------------------------------------------------------------------------------------
-
-TEST(Escape, NamesTheFunctionItCameFrom) {
-  Array kept;
-  grad(
-      [&](const Array& x) {
-        kept = x * 2;
-        return sum(x);
-      },
-      "loss")(x2);
-  EXPECT_TRUE(
-      error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped")
-          .starts_with(
-              "grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
-  const auto use = [&](const Array& x) { return sum(x * kept); };
-  const std::string text = error_of([&] { grad(use, "other")(x2); }, ErrorKind::trace, "trace-escaped");
-  EXPECT_NE(text.find("grad(loss): its value"), text.npos) << text;
-  EXPECT_TRUE(text.ends_with(", in grad(other)")) << text;
-  jvp(
-      [&](const Array& x) {
-        kept = x * 2;
-        return x;
-      },
-      x2, dx2, "push");
-  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("jvp(push): its value"), text.npos);
-  make_program(
-      [&](const Array& x) {
-        kept = x * 2;
-        return x;
-      },
-      "f")(x2);
-  EXPECT_NE(error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped").find("make_program(f): its value"),
-            text.npos);
-}
-
 // stop_gradient ------------------------------------------------------------------------------------------
 
 TEST(StopGradient, PassesValuesAndNoDerivative) {
@@ -347,43 +294,7 @@ TEST(StopGradient, PassesValuesAndNoDerivative) {
   EXPECT_EQ(stop_gradient(array({1, 2})).to_vector<int>(), (std::vector<int>{1, 2}));
 }
 
-// make_program -------------------------------------------------------------------------------------------
-
-TEST(MakeProgram, RecordsFunctionsOfTrees) {
-  const auto f = [](const Pair& p, double factor) { return std::vector{p.a * p.b * factor, p.a}; };
-  const ProgramPtr program = make_program(f)(Pair{x2, y2}, 2.0);
-  EXPECT_EQ(program->input_count(), 2);
-  EXPECT_EQ(program->outputs().size(), 2u);
-  verify(*program);
-  EXPECT_EQ(*parse_program(to_string(*program)), *program);
-  const Array inputs[] = {x2, y2};
-  const std::vector<Array> got = evaluate(*program, inputs);
-  expect_near(got[0], {3, -8});
-  expect_near(got[1], {0.5, -1});
-}
-
-TEST(MakeProgram, RecordsDerivatives) {
-  const auto f = [](const Array& x) { return sum(tanh(x) * x); };
-  const Array inputs[] = {x2};
-  expect_near(evaluate(*make_program(grad(f))(x2), inputs)[0], grad(f)(x2).to_vector<double>());
-  expect_near(evaluate(*make_program(hessian(f))(x2), inputs)[0], hessian(f)(x2).to_vector<double>());
-  const auto along = [&](const Array& x) { return jvp(f, x, dx2).second; };
-  expect_near(evaluate(*make_program(along)(x2), inputs)[0], along(x2).to_vector<double>());
-}
-
-TEST(MakeProgram, RefusesWhatAnEquationCannotHold) {
-  const auto many = [](const Array& x) {
-    std::vector<Array> outputs;
-    for (int i = 0; i < 300; ++i) outputs.push_back(x * i);
-    return outputs;
-  };
-  const Params whole = call_params(make_program(many)(x2), "many");
-  const std::string text =
-      error_of([&] { make_program([&](const Array& x) { return call(whole, std::vector{x}); })(x2); }, ErrorKind::value,
-               "equation-size");
-  EXPECT_TRUE(text.starts_with("call: got 1 operands, 300 results: wanted at most 65535 and 255; split the program"))
-      << text;
-}
+// Limits ----------------------------------------------------------------------------------------------
 
 TEST(Grad, RefusesMoreOperandsThanAMaskHolds) {
   const auto product = [](const std::vector<Array>& x) { return x[0] * x[66]; };
@@ -395,8 +306,8 @@ TEST(Grad, RefusesMoreOperandsThanAMaskHolds) {
       in[active] = v;
       return sum(call(wide, in)[0]);
     };
-    error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-operands");
-    error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-operands");
+    test::error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-operands");
+    test::error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-operands");
   }
 }
 
@@ -408,11 +319,9 @@ TEST(Grad, RefusesMoreOutputsThanAMaskHolds) {
   };
   const Params tall = call_params(make_program(copies)(x2), "tall");
   const auto f = [&](const Array& x) { return sum(call(tall, std::vector{x})[64]); };
-  const std::string text = error_of([&] { grad(f)(x2); }, ErrorKind::value, "derivative-outputs");
-  EXPECT_TRUE(text.starts_with("call: 65 outputs under differentiation: wanted at most 64; return fewer arrays, or "
-                               "stack them; called at transformations_test.cpp:"))
-      << text;
-  error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-outputs");
+  test::expect_error([&] { grad(f)(x2); }, ErrorKind::value, "derivative-outputs",
+                     "call: 65 outputs under differentiation: wanted at most 64; return fewer arrays, or stack them");
+  test::error_of([&] { jvp(f, x2, dx2); }, ErrorKind::value, "derivative-outputs");
 }
 
 TEST(Grad, ThroughCallsWhoseTangentsHaveMoreOperandsThanAMaskHolds) {
@@ -453,31 +362,6 @@ TEST(Derivation, KeepsBackwardPlansApart) {
   EXPECT_EQ(added_to(1, 0), 0u);
   EXPECT_EQ(added_to(2, accumulate), accumulate);
   EXPECT_EQ(added_to(3, odd), odd);
-}
-
-TEST(ParseProgram, ReadsNamesOfAnyCharacters) {
-  for (const std::string name : {"a \"name\"", "back\\slash", "\\n\\\\n\n", "two\nlines", "ends in \\", "\"", "}, name=\""}) {
-    const Params inner = call_params(make_program([](const Array& x) { return tanh(x); })(x2), name);
-    const ProgramPtr program = make_program([&](const Array& x) { return call(inner, std::vector{x})[0]; })(x2);
-    const std::string text = to_string(*program);
-    EXPECT_EQ(*parse_program(text), *program) << text;
-    EXPECT_EQ(to_string(*parse_program(text)), text);
-    expect_near(call(inner, std::vector{x2})[0], tanh(x2).to_vector<double>());  // kernels quote the name
-  }
-  error_of([] { parse_program("program() { a: f32[] = call() {program=program() { return }, name=\"a\\"); },
-           ErrorKind::value, "program-parse");
-}
-
-TEST(ParseProgram, RefusesProgramsNestedWithoutEnd) {
-  std::string text;
-  for (int i = 0; i < 200'000; ++i) text += "program() { a: f32[] = call() {program=";
-  const std::string error = error_of([&] { parse_program(text); }, ErrorKind::value, "program-parse");
-  EXPECT_TRUE(error.ends_with("wanted programs in programs at most 256 deep")) << error;
-}
-
-TEST(MakeProgram, HasNoValues) {
-  const auto f = [](const Array& x) { return x.item<double>() > 0 ? x : -x; };
-  error_of([&] { make_program(f)(array(1.0)); }, ErrorKind::trace, "trace-no-value");
 }
 
 }  // namespace

@@ -2,34 +2,23 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <string>
 
+#include "tests/scratch.hpp"
 #include "wengert/program/primitive.hpp"
 #include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert::errors_testing {
 
-/// A folder of the test's own, removed with what is in it.
-class ScratchFolder {
+/// A folder of the test's own. Texts of errors ask for the one made last.
+class ScratchFolder : public test::Scratch {
  public:
-  ScratchFolder() {
-    path_ = (std::filesystem::temp_directory_path() / "wengert-errors-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-    current_ = path_;
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-
-  const std::string& path() const { return path_; }
-  /// The path of the one made last.
+  ScratchFolder() { current_ = path(); }
   static const std::string& current() { return current_; }
 
  private:
-  std::string path_;
   static inline std::string current_;
 };
 

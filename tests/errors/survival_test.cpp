@@ -12,6 +12,7 @@
 #include <numeric>
 #include <thread>
 
+#include "tests/errors.hpp"
 #include "tests/errors/errors_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
@@ -44,16 +45,6 @@ namespace {
 
 int64_t bytes_in_use() { return wengert::memory::statistics().current; }
 
-/// What `call` throws; fails where it throws nothing.
-template <class F>
-Error error_of(F call) {
-  try {
-    call();
-  } catch (const Error& error) { return error; }
-  ADD_FAILURE() << "no error";
-  return Error(ErrorKind::internal, "none", "none");
-}
-
 // Memory -------------------------------------------------------------------------------------------------
 
 /// Leaves room for `bytes` more while it lives.
@@ -73,7 +64,7 @@ TEST(NoMemory, IsAnErrorThatNamesTheOperationAndLeavesNothingBehind) {
   const int64_t before = bytes_in_use();
   {
     const Cap cap(1 << 20);
-    const Error error = error_of([&] { x + x; });
+    const Error error = test::thrown_by([&] { x + x; });
     const int line = __LINE__ - 1;
     EXPECT_EQ(error.kind(), ErrorKind::memory);
     EXPECT_EQ(error.id(), "memory-cap");
@@ -198,7 +189,7 @@ TEST(Exceptions, OfLoopsOnSeveralThreadsReachTheCaller) {
   std::vector<int64_t> indices(40000, 7);
   for (const size_t place : {size_t{0}, size_t{20001}, size_t{39999}}) {
     indices[place] = -1001;
-    const Error error = error_of([&] { take(x, array(indices)); });
+    const Error error = test::thrown_by([&] { take(x, array(indices)); });
     EXPECT_EQ(error.id(), "index-range");
     EXPECT_NE(
         std::string(error.what()).find("index -1001 on an axis of length 1000: wanted an index from -1000 to 999"),
@@ -212,7 +203,7 @@ TEST(Exceptions, OfLoopsOnSeveralThreadsReachTheCaller) {
 // Compilers and caches ------------------------------------------------------------------------------------
 
 TEST(Kernels, ThatACompilerRejectsAreAnErrorAndNoMore) {
-  const Error error = error_of([] { cpu::find_kernel("int this is no C"); });
+  const Error error = test::thrown_by([] { cpu::find_kernel("int this is no C"); });
   EXPECT_EQ(error.kind(), ErrorKind::compiler);
   EXPECT_EQ(error.id(), "kernel-rejected");
   EXPECT_TRUE(std::string(error.what()).starts_with("find_kernel: the compiler rejected a kernel: ")) << error.what();

@@ -5,38 +5,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "wengert/array/error.hpp"
+#include "tests/errors.hpp"
+#include "tests/scratch.hpp"
 
 namespace wengert::io_testing {
 
 namespace fs = std::filesystem;
-
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "wengert-io-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("no scratch folder");
-    folder_ = name;
-  }
-  Scratch(const Scratch&) = delete;
-  ~Scratch() { fs::remove_all(folder_); }
-  std::string operator/(const std::string& name) const { return folder_ + "/" + name; }
-  std::vector<std::string> names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
- private:
-  std::string folder_;
-};
+using test::Scratch;
 
 inline std::string fixture(const std::string& name) { return WENGERT_SOURCE_DIR "/tests/fixtures/io/" + name; }
 
@@ -66,14 +45,10 @@ class MemoryFile {
 /// "kind id: text" of what f throws; the folder of the file in it is left out.
 template <class F>
 std::string error_of(F&& f, const std::string& folder = "") {
-  try {
-    f();
-  } catch (const Error& e) {
-    std::string text = std::string(name(e.kind())) + " " + e.id() + ": " + e.what();
-    for (size_t at; !folder.empty() && (at = text.find(folder)) != text.npos;) text.erase(at, folder.size());
-    return text.substr(0, text.find("; called at "));
-  }
-  return "no error";
+  const Error e = test::thrown_by(f);
+  std::string text = std::string(name(e.kind())) + " " + e.id() + ": " + test::without_place(e.what());
+  for (size_t at; !folder.empty() && (at = text.find(folder)) != text.npos;) text.erase(at, folder.size());
+  return text;
 }
 
 }  // namespace wengert::io_testing

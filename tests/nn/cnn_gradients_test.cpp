@@ -87,7 +87,7 @@ double relative_difference(const Values& got, const Values& expected) {
 
 /// Compares all that is recorded of one gradient.
 void expect_gradient(const Recorded& recorded, const Json& entry, const Array& gradient, double tolerance) {
-  const Values g = values_of(gradient);
+  const Values g = doubles_of(gradient);
   const auto rows = static_cast<size_t>(gradient.dim(0).value()), columns = g.size() / rows;
   const auto step = entry["step"].get<size_t>();
   Values chosen, sums_of_columns(columns), sums_of_rows(rows);
@@ -117,7 +117,7 @@ void expect_pytorch(Dtype dtype, double tolerance) {
         name == "plain" ? ones({batch, features}, dtype) : where(kept, convert(array(1 / keep), dtype), 0);
     const auto [value, gradients] = value_and_grad<0, 1>(loss)(net, x, mask);
     const auto expected = answers["loss"].get<double>();
-    EXPECT_NEAR(values_of(value)[0], expected, tolerance * expected);
+    EXPECT_NEAR(doubles_of(value)[0], expected, tolerance * expected);
     const auto& [of_net, of_x] = gradients;
     const std::vector<std::string> paths = tree::paths(of_net);
     const std::vector<Array> leaves = tree::flatten(of_net);

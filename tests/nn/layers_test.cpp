@@ -17,7 +17,7 @@ TEST(Linear, IsAProductAndASum) {
   nn::Linear shifted = layer;
   shifted.bias = array({10.f, 20.f});
   const Array x = random_array({2, 4, 3}, 2);
-  const Values in = values_of(x), w = values_of(layer.weight);
+  const Values in = doubles_of(x), w = doubles_of(layer.weight);
   Values expected;
   for (size_t row = 0; row < 8; ++row) {
     for (size_t j = 0; j < 2; ++j) {
@@ -28,10 +28,10 @@ TEST(Linear, IsAProductAndASum) {
   }
   const Array y = shifted(x);
   EXPECT_EQ(y.shape(), (Shape{2, 4, 2}));
-  expect_close(values_of(y), expected, 1e-5);
+  expect_close(doubles_of(y), expected, 1e-5);
   const auto bare = nn::init(nn::Linear{.in = 3, .out = 2, .with_bias = false}, random::key(1));
   EXPECT_FALSE(bare.bias.defined());
-  EXPECT_EQ(values_of(bare(x)), values_of(layer(x))) << "a bias begins with zeros";
+  EXPECT_EQ(doubles_of(bare(x)), doubles_of(layer(x))) << "a bias begins with zeros";
 }
 
 TEST(Flatten, KeepsTheFirstAxis) {
@@ -83,11 +83,11 @@ TEST(BatchNorm, NormalizesTheBatchInTrainingAndMovesItsBuffers) {
     const auto layer = make_batch_norm(3);
     const Array x = random_array(shape, 13).astype(float32);
     const auto n = static_cast<size_t>(shape[0].value()), m = static_cast<size_t>(shape.size()) / n / 3;
-    const auto plain = plain_batch_norm(values_of(x), n, 3, m, values_of(layer.weight), values_of(layer.bias), 0.01);
+    const auto plain = plain_batch_norm(doubles_of(x), n, 3, m, doubles_of(layer.weight), doubles_of(layer.bias), 0.01);
 
     const auto [y, once] = nn::apply(layer, x, {.training = true});
-    expect_close(values_of(y), plain.y, 1e-5);
-    EXPECT_EQ(values_of(layer.mean.value), Values(3, 0.0)) << "apply leaves its argument alone";
+    expect_close(doubles_of(y), plain.y, 1e-5);
+    EXPECT_EQ(doubles_of(layer.mean.value), Values(3, 0.0)) << "apply leaves its argument alone";
     const auto twice = nn::apply(once, x, {.training = true}).second;
     const double unbiased = static_cast<double>(n * m) / static_cast<double>(n * m - 1);
     Values mean(3, 0.0), variance(3, 1.0);
@@ -96,8 +96,8 @@ TEST(BatchNorm, NormalizesTheBatchInTrainingAndMovesItsBuffers) {
         mean[k] = 0.75 * mean[k] + 0.25 * plain.mean[k];
         variance[k] = 0.75 * variance[k] + 0.25 * plain.variance[k] * unbiased;
       }
-      expect_close(values_of(state->mean.value), mean, 1e-5);
-      expect_close(values_of(state->variance.value), variance, 1e-5);
+      expect_close(doubles_of(state->mean.value), mean, 1e-5);
+      expect_close(doubles_of(state->variance.value), variance, 1e-5);
     }
     EXPECT_EQ(once.weight.node(), layer.weight.node());
   }
@@ -111,13 +111,13 @@ TEST(BatchNorm, UsesItsBuffersOtherwise) {
   const auto [y, same] = nn::apply(layer, x.astype(float32));
   EXPECT_EQ(same.mean.value.node(), layer.mean.value.node());
   EXPECT_EQ(same.variance.value.node(), layer.variance.value.node());
-  Values expected = values_of(x);
-  const Values w = values_of(layer.weight), b = values_of(layer.bias);
+  Values expected = doubles_of(x);
+  const Values w = doubles_of(layer.weight), b = doubles_of(layer.bias);
   for (size_t i = 0; i < expected.size(); ++i) {
     const size_t k = i / 2 % 2;
     expected[i] = (expected[i] - (k ? -2 : 0.5)) / std::sqrt((k ? 0.25 : 4) + 0.01) * w[k] + b[k];
   }
-  expect_close(values_of(y), expected, 1e-5);
+  expect_close(doubles_of(y), expected, 1e-5);
   EXPECT_EQ(nn::apply(layer, ones({1, 2, 1})).first.shape(), (Shape{1, 2, 1})) << "one value is enough";
 }
 
@@ -132,9 +132,9 @@ TEST(BatchNorm, ThatIsCalledTwiceMovesTwice) {
   const auto [y, after_one] = nn::apply(layer, x, {.training = true});
   const auto [z, after_two] = nn::apply(after_one, y, {.training = true});
   const auto [both, after_both] = nn::apply(CalledTwice{layer}, x, {.training = true});
-  EXPECT_EQ(values_of(both), values_of(z));
-  EXPECT_EQ(values_of(after_both.norm.mean.value), values_of(after_two.mean.value));
-  EXPECT_EQ(values_of(after_both.norm.variance.value), values_of(after_two.variance.value));
+  EXPECT_EQ(doubles_of(both), doubles_of(z));
+  EXPECT_EQ(doubles_of(after_both.norm.mean.value), doubles_of(after_two.mean.value));
+  EXPECT_EQ(doubles_of(after_both.norm.variance.value), doubles_of(after_two.variance.value));
 }
 
 TEST(BatchNorm, IsDifferentiatedThroughTheBatchStatistics) {
@@ -161,13 +161,13 @@ TEST(BatchNorm, GivesItsNewStateBesideAGradient) {
   EXPECT_FALSE(gradient.mean.value.defined());
   EXPECT_FALSE(gradient.variance.value.defined());
   const auto expected = nn::apply(layer, x, {.training = true}).second;
-  EXPECT_EQ(values_of(value.second.mean.value), values_of(expected.mean.value));
-  EXPECT_EQ(values_of(value.second.variance.value), values_of(expected.variance.value));
+  EXPECT_EQ(doubles_of(value.second.mean.value), doubles_of(expected.mean.value));
+  EXPECT_EQ(doubles_of(value.second.variance.value), doubles_of(expected.variance.value));
 
   const auto sgd = optim::sgd(0.1);
   const auto trained = sgd.update(value.second, sgd.init(layer), gradient).first;
   EXPECT_EQ(trained.mean.value.node(), value.second.mean.value.node()) << "optimizers leave buffers alone";
-  EXPECT_NE(values_of(trained.weight), values_of(layer.weight));
+  EXPECT_NE(doubles_of(trained.weight), doubles_of(layer.weight));
 }
 
 TEST(BatchNorm, WithoutWeightAndBias) {
@@ -175,8 +175,8 @@ TEST(BatchNorm, WithoutWeightAndBias) {
   EXPECT_EQ(tree::flatten(layer).size(), 4u);
   EXPECT_FALSE(layer.weight.defined());
   const Array x = random_array({4, 2}, 19);
-  expect_close(values_of(nn::apply(layer, x, {.training = true}).first),
-               plain_batch_norm(values_of(x), 4, 2, 1, {1, 1}, {0, 0}, 1e-5).y, 1e-6);
+  expect_close(doubles_of(nn::apply(layer, x, {.training = true}).first),
+               plain_batch_norm(doubles_of(x), 4, 2, 1, {1, 1}, {0, 0}, 1e-5).y, 1e-6);
 }
 
 TEST(BatchNorm, NamesWhatDoesNotFit) {
@@ -184,11 +184,10 @@ TEST(BatchNorm, NamesWhatDoesNotFit) {
   const auto train = [&](const Shape& shape) {
     return [&, shape] { nn::apply(layer, zeros(shape), {.training = true}); };
   };
-  expect_error(train({4, 2}), "batch-norm-channels", "BatchNorm: f32[4,2]: wanted [N, 3, ...]; called at ");
-  expect_error(train({4}), "batch-norm-channels", "BatchNorm: f32[4]: wanted [N, 3, ...]; called at ");
-  expect_error(
-      train({1, 3}), "batch-norm-count",
-      "BatchNorm: f32[1,3] in training: wanted at least two values for each channel; use a larger batch; called at ");
+  expect_error(train({4, 2}), ErrorKind::shape, "batch-norm-channels", "BatchNorm: f32[4,2]: wanted [N, 3, ...]");
+  expect_error(train({4}), ErrorKind::shape, "batch-norm-channels", "BatchNorm: f32[4]: wanted [N, 3, ...]");
+  expect_error(train({1, 3}), ErrorKind::shape, "batch-norm-count",
+               "BatchNorm: f32[1,3] in training: wanted at least two values for each channel; use a larger batch");
 }
 
 // LayerNorm ----------------------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ TEST(LayerNorm, NormalizesItsLastAxesTogether) {
     layer.weight = random_array(last, 21);
     layer.bias = random_array(last, 22);
     const Array x = random_array(Shape{4} + last, 23);
-    const Values in = values_of(x), w = values_of(layer.weight), b = values_of(layer.bias);
+    const Values in = doubles_of(x), w = doubles_of(layer.weight), b = doubles_of(layer.bias);
     Values expected;
     for (size_t row = 0; row < 24; row += 6) {
       double mean = 0, variance = 0;
@@ -211,22 +210,23 @@ TEST(LayerNorm, NormalizesItsLastAxesTogether) {
         expected.push_back((in[row + j] - mean) / std::sqrt(variance + 0.01) * w[j] + b[j]);
     }
     EXPECT_EQ(layer(x).shape(), x.shape());
-    expect_close(values_of(layer(x)), expected, 1e-12);
+    expect_close(doubles_of(layer(x)), expected, 1e-12);
     const Array c = random_array(x.shape(), 24);
     check_grads([&](const nn::LayerNorm& l, const Array& a) { return sum(c * l(a)); }, std::tuple(layer, x));
     nn::LayerNorm bare = nn::init(nn::LayerNorm{.shape = last, .eps = 0.01, .with_bias = false}, random::key(0));
     bare.weight = layer.weight;
     EXPECT_FALSE(bare.bias.defined());
     for (size_t i = 0; i < expected.size(); ++i) expected[i] -= b[i % 6];
-    expect_close(values_of(bare(x)), expected, 1e-12);
+    expect_close(doubles_of(bare(x)), expected, 1e-12);
   }
 }
 
 TEST(LayerNorm, NamesWhatDoesNotFit) {
   const auto layer = nn::init(nn::LayerNorm{{2, 3}}, random::key(0));
-  expect_error([&] { layer(zeros({4, 3, 2})); }, "layer-norm-shape",
-               "LayerNorm: f32[4,3,2]: wanted last axes [2,3]; called at ");
-  expect_error([&] { layer(zeros({3})); }, "layer-norm-shape", "LayerNorm: f32[3]: wanted last axes [2,3]; called at ");
+  expect_error([&] { layer(zeros({4, 3, 2})); }, ErrorKind::shape, "layer-norm-shape",
+               "LayerNorm: f32[4,3,2]: wanted last axes [2,3]");
+  expect_error([&] { layer(zeros({3})); }, ErrorKind::shape, "layer-norm-shape",
+               "LayerNorm: f32[3]: wanted last axes [2,3]");
 }
 
 // Embedding ----------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ TEST(LayerNorm, NamesWhatDoesNotFit) {
 TEST(Embedding, TakesRowsOfItsWeight) {
   const auto layer = nn::init(nn::Embedding{5, 3}, random::key(4));
   EXPECT_EQ(layer.weight.shape(), (Shape{5, 3}));
-  const Values w = values_of(layer.weight);
+  const Values w = doubles_of(layer.weight);
   const std::vector<int64_t> symbols{4, 0, 2, 2, 1, 4};
   for (Dtype dtype : {int64, int32, uint8}) {
     const Array y = layer(array(symbols, {2, 3}).astype(dtype));
@@ -243,7 +243,7 @@ TEST(Embedding, TakesRowsOfItsWeight) {
     for (int64_t s : symbols) {
       for (int64_t j = 0; j < 3; ++j) expected.push_back(w[static_cast<size_t>(s * 3 + j)]);
     }
-    EXPECT_EQ(values_of(y), expected);
+    EXPECT_EQ(doubles_of(y), expected);
   }
   EXPECT_EQ(layer(zeros({0}, int64)).shape(), (Shape{0, 3}));
 }
@@ -253,7 +253,7 @@ TEST(Embedding, AddsTheGradientsOfARow) {
   const auto layer = nn::init(nn::Embedding{4, 2}, random::key(4));
   const Array symbols = array({2, 0, 2}), c = array({{1.f, 2.f}, {3.f, 4.f}, {10.f, 20.f}});
   const auto gradient = grad([&](const nn::Embedding& l) { return sum(c * l(symbols)); })(layer);
-  EXPECT_EQ(values_of(gradient.weight), (Values{3, 4, 0, 0, 11, 22, 0, 0}));
+  EXPECT_EQ(doubles_of(gradient.weight), (Values{3, 4, 0, 0, 11, 22, 0, 0}));
   nn::Embedding wide = layer;
   wide.weight = layer.weight.astype(float64);
   check_grads([&](const nn::Embedding& l) { return sum(square(l(symbols))); }, wide);
@@ -261,10 +261,10 @@ TEST(Embedding, AddsTheGradientsOfARow) {
 
 TEST(Embedding, NamesWhatDoesNotFit) {
   const auto layer = nn::init(nn::Embedding{4, 2}, random::key(4));
-  expect_error([&] { layer(array({1, 4})); }, "index-range", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
-  expect_error([&] { layer(array({1.f})); }, "index-dtype", "take: ", "layers_test.cpp:" + std::to_string(__LINE__));
-  expect_error([] { nn::Embedding{4, 2}(array({1})); }, "nn-init",
-               "Embedding: no weight: wanted a layer with parameters");
+  expect_line("index-range", [&] { layer(array({1, 4})); });
+  expect_line("index-dtype", [&] { layer(array({1.f})); });
+  expect_error([] { nn::Embedding{4, 2}(array({1})); }, ErrorKind::state, "nn-init",
+               "Embedding: no weight: wanted a layer with parameters; call net = nn::init(net, key) first");
 }
 
 // Dropout ------------------------------------------------------------------------------------------------
@@ -274,27 +274,28 @@ TEST(Dropout, ZeroesAndScalesInTrainingOnly) {
   const Array x = ones({100, 100});
   EXPECT_EQ(nn::apply(layer, x).first.node(), x.node());
   const nn::Mode training{.training = true, .key = random::key(3)};
-  const Values y = values_of(nn::apply(layer, x, training).first);
+  const Values y = doubles_of(nn::apply(layer, x, training).first);
   double zeroed = 0;
   for (double v : y) {
     zeroed += v == 0;
     EXPECT_TRUE(v == 0 || std::fabs(v - 4.0 / 3) < 1e-6) << v;
   }
   EXPECT_NEAR(zeroed / 1e4, 0.25, 5 * std::sqrt(0.25 * 0.75 / 1e4));
-  EXPECT_EQ(values_of(nn::apply(layer, x, training).first), y) << "the key decides";
+  EXPECT_EQ(doubles_of(nn::apply(layer, x, training).first), y) << "the key decides";
   const auto twice = nn::sequential(nn::Dropout{0.5}, nn::Dropout{0.5});
   double kept = 0;
-  for (double v : values_of(nn::apply(twice, x, training).first)) kept += v != 0;
+  for (double v : doubles_of(nn::apply(twice, x, training).first)) kept += v != 0;
   EXPECT_NEAR(kept / 1e4, 0.25, 5 * std::sqrt(0.25 * 0.75 / 1e4)) << "every draw has a key of its own";
 }
 
 TEST(Dropout, NeedsAKeyAndARate) {
   expect_error(
-      [] { nn::apply(nn::Dropout{0.5}, ones({2}), {.training = true}); }, "nn-key",
-      "Dropout: a mode without a key: wanted a key to draw from; call nn::apply(net, x, {.training = true, .key = ");
+      [] { nn::apply(nn::Dropout{0.5}, ones({2}), {.training = true}); }, ErrorKind::value, "nn-key",
+      "Dropout: a mode without a key: wanted a key to draw from; call nn::apply(net, x, {.training = true, .key = "
+      "wg::random::key(0)})");
   for (bool training : {true, false}) {
     expect_error([&] { nn::apply(nn::Dropout{1}, ones({2}), {.training = training, .key = random::key(0)}); },
-                 "dropout-rate", "Dropout: rate 1.000000: wanted a rate from 0 to below 1; called at ");
+                 ErrorKind::value, "dropout-rate", "Dropout: rate 1.000000: wanted a rate from 0 to below 1");
   }
 }
 
@@ -302,19 +303,21 @@ TEST(Dropout, NeedsAKeyAndARate) {
 
 TEST(Layers, ThatWereNotInitializedSaySo) {
   const auto text = [](const std::string& got) {
-    return got + ": wanted a layer with parameters; call net = nn::init(net, key) first; called at ";
+    return got + ": wanted a layer with parameters; call net = nn::init(net, key) first";
   };
-  expect_error([] { nn::Linear{2, 3}(ones({1, 2})); }, "nn-init", text("Linear: no weight"));
-  expect_error([] { nn::Conv2d{.in = 1, .out = 1}(ones({1, 1, 2, 2})); }, "nn-init", text("Conv2d: no weight"));
-  expect_error([] { nn::LayerNorm{{2}}(ones({1, 2})); }, "nn-init", text("LayerNorm: no weight"));
-  expect_error([] { nn::apply(nn::BatchNorm{2}, ones({1, 2})); }, "nn-init", text("BatchNorm: no weight"));
+  expect_error([] { nn::Linear{2, 3}(ones({1, 2})); }, ErrorKind::state, "nn-init", text("Linear: no weight"));
+  expect_error([] { nn::Conv2d{.in = 1, .out = 1}(ones({1, 1, 2, 2})); }, ErrorKind::state, "nn-init",
+               text("Conv2d: no weight"));
+  expect_error([] { nn::LayerNorm{{2}}(ones({1, 2})); }, ErrorKind::state, "nn-init", text("LayerNorm: no weight"));
+  expect_error([] { nn::apply(nn::BatchNorm{2}, ones({1, 2})); }, ErrorKind::state, "nn-init",
+               text("BatchNorm: no weight"));
   expect_error([] { nn::apply(nn::BatchNorm{.channels = 2, .with_weight = false, .with_bias = false}, ones({1, 2})); },
-               "nn-init", text("BatchNorm: no mean"));
+               ErrorKind::state, "nn-init", text("BatchNorm: no mean"));
 }
 
 TEST(Layers, NameTheLineThatCalledThem) {
   const auto layer = nn::init(nn::Linear{3, 2}, random::key(0));
-  expect_error([&] { layer(ones({4, 5})); }, "matmul-inner", "", "layers_test.cpp:" + std::to_string(__LINE__));
+  expect_line("matmul-inner", [&] { layer(ones({4, 5})); });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <functional>
 #include <random>
 
+#include "tests/values.hpp"
 #include "wengert/diff/reverse.hpp"
 #include "wengert/wengert.hpp"
 
@@ -15,11 +16,7 @@ using wg::Shape;
 namespace {
 
 std::vector<double> random_values(const Shape& shape, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::vector<double> values(static_cast<size_t>(shape.size()));
-  for (double& v : values) v = uniform(engine);
-  return values;
+  return wg::test::random_values(shape.size(), seed, -1, 1);
 }
 
 struct Case {
@@ -51,11 +48,6 @@ std::vector<double> plain_conv(const std::vector<double>& x, const std::vector<d
           y[static_cast<size_t>(((n * k.o + o) * p + a) * q + b)] = sum;
         }
   return y;
-}
-
-void expect_near(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance * (1 + std::fabs(b[i]))) << "element " << i;
 }
 
 /// Gradients of sum(weights * f(inputs)) by reverse mode against central differences along random directions.
@@ -94,10 +86,11 @@ TEST_P(Convolution, AgreesWithPlainLoops) {
   const auto x = random_values(xs, 1), w = random_values(ws, 2);
   const wg::Window window{{k.stride, k.stride}, {k.padding, k.padding}, {k.dilation, k.dilation}};
   const auto expected = plain_conv(x, w, k);
-  expect_near(wg::conv2d(wg::array(x, xs), wg::array(w, ws), window, k.groups).to_vector<double>(), expected, 1e-13);
+  wg::test::expect_close(wg::conv2d(wg::array(x, xs), wg::array(w, ws), window, k.groups).to_vector<double>(), expected,
+                         1e-13);
   const Array y =
       wg::conv2d(wg::array(x, xs).astype(wg::float32), wg::array(w, ws).astype(wg::float32), window, k.groups);
-  expect_near(y.astype(wg::float64).to_vector<double>(), expected, 1e-5);
+  wg::test::expect_close(y.astype(wg::float64).to_vector<double>(), expected, 1e-5);
 }
 
 TEST_P(Convolution, GradientsAgreeWithDifferences) {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/errors.hpp"
 #include "tests/ops/primitive_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
@@ -15,21 +16,7 @@
 namespace wengert::testing {
 namespace {
 
-/// The message of the error that f must throw, without the place of the call.
-template <class F>
-std::string error_of(F f, ErrorKind kind, const std::string& id) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    EXPECT_EQ(e.id(), id) << e.what();
-    const std::string text = e.what();
-    EXPECT_NE(text.find("; called at index_test.cpp:"), text.npos) << text;
-    return text.substr(0, text.find("; called at"));
-  }
-  ADD_FAILURE() << "nothing thrown";
-  return "";
-}
+using test::error_of;
 
 /// 0, 1, 2, ... in that shape.
 Array counting(const Shape& shape, Dtype dtype = float32) { return reshape(arange(shape.size()), shape).astype(dtype); }

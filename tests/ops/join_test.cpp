@@ -117,17 +117,17 @@ TEST(Concatenate, GivesEveryOperandItsPartOfTheCotangent) {
 TEST(Concatenate, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32), y = counted({2, 4}, int32), z = counted({3}, float32);
   expect_error([] { concatenate({}); }, ErrorKind::value, "concatenate-empty",
-               "concatenate: no arrays: wanted at least one; called at ");
+               "concatenate: no arrays: wanted at least one");
   expect_error(
       [&] { concatenate({x, x, y}); }, ErrorKind::shape, "concatenate-shape",
-      "concatenate: operand 0 f32[2,3], operand 2 i32[2,4], axis 0: wanted equal lengths along every axis but axis 0; called at ");
+      "concatenate: operand 0 f32[2,3], operand 2 i32[2,4], axis 0: wanted equal lengths along every axis but axis 0");
   expect_error(
       [&] { concatenate({x, z}, -1); }, ErrorKind::shape, "concatenate-shape",
-      "concatenate: operand 0 f32[2,3], operand 1 f32[3], axis -1: wanted equal lengths along every axis but axis 1; called at ");
+      "concatenate: operand 0 f32[2,3], operand 1 f32[3], axis -1: wanted equal lengths along every axis but axis 1");
   expect_error([&] { concatenate({x, x}, 2); }, ErrorKind::shape, "axis-range",
-               "concatenate: x f32[2,3], axis 2: wanted an axis from -2 to 1; called at ");
+               "concatenate: x f32[2,3], axis 2: wanted an axis from -2 to 1");
   expect_error([&] { concatenate({array(1.0f), array(2.0f)}); }, ErrorKind::shape, "concatenate-rank",
-               "concatenate: operand 0 f32[]: wanted arrays with axes; stack() joins numbers; called at ");
+               "concatenate: operand 0 f32[]: wanted arrays with axes; stack() joins numbers");
 }
 
 TEST(Stack, AddsAnAxis) {
@@ -151,10 +151,10 @@ TEST(Stack, AddsAnAxis) {
   check_grads([](const Array& x, const Array& y) { return sum(sin(stack({x, y, x * y}, 1))); },
               std::tuple(counted({3}, float64), counted({3}, float64) + 0.5));
   expect_error([&] { stack({a, counted({3, 2}, float32)}); }, ErrorKind::shape, "stack-shape",
-               "stack: operand 0 f32[2,3], operand 1 f32[3,2]: wanted arrays of one shape; called at ");
+               "stack: operand 0 f32[2,3], operand 1 f32[3,2]: wanted arrays of one shape");
   expect_error([&] { stack({a}, 3); }, ErrorKind::shape, "axis-range",
-               "stack: operand 0 f32[2,3], axis 3: wanted an axis from -3 to 2; called at ");
-  expect_error([] { stack({}); }, ErrorKind::value, "stack-empty", "stack: no arrays: wanted at least one; called at ");
+               "stack: operand 0 f32[2,3], axis 3: wanted an axis from -3 to 2");
+  expect_error([] { stack({}); }, ErrorKind::value, "stack-empty", "stack: no arrays: wanted at least one");
 }
 
 TEST(Split, CutsIntoViews) {
@@ -185,11 +185,11 @@ TEST(Split, CutsIntoViews) {
 TEST(Split, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32);
   expect_error([&] { split(x, 2, 1); }, ErrorKind::shape, "split-sections",
-               "split: x f32[2,3], 2 sections, axis 1: wanted a number of sections that divides 3; called at ");
+               "split: x f32[2,3], 2 sections, axis 1: wanted a number of sections that divides 3");
   EXPECT_EQ(thrown_by([&] { split(x, 0); }).id(), "split-sections");
   EXPECT_EQ(thrown_by([&] { split(x, -1); }).id(), "split-sections");
   expect_error([&] { split(x, {1, 1}, -1); }, ErrorKind::shape, "split-sizes",
-               "split: x f32[2,3], sizes [1,1], axis -1: wanted sizes that add up to 3; called at ");
+               "split: x f32[2,3], sizes [1,1], axis -1: wanted sizes that add up to 3");
   EXPECT_EQ(thrown_by([&] { split(x, {-1, 4}, 1); }).id(), "split-sizes");
   EXPECT_EQ(thrown_by([&] { split(x, 1, 2); }).id(), "axis-range");
 }
@@ -276,15 +276,14 @@ TEST(Pad, DifferentiatesArrayAndValue) {
 TEST(Pad, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32);
   expect_error([&] { pad(x, {1}, {1, 1}); }, ErrorKind::shape, "pad-rank",
-               "pad: x f32[2,3], value i64*[], low [1], high [1,1]: wanted one number for each of 2 axes; called at ");
+               "pad: x f32[2,3], value i64*[], low [1], high [1,1]: wanted one number for each of 2 axes");
   expect_error([&] { pad(x, {1, 1}, {1, 1}, x); }, ErrorKind::shape, "pad-value",
-               "pad: x f32[2,3], value f32[2,3], low [1,1], high [1,1]: wanted a value of rank 0; called at ");
+               "pad: x f32[2,3], value f32[2,3], low [1,1], high [1,1]: wanted a value of rank 0");
   expect_error(
       [&] { pad(x, {1, 1}, {1, 1}, 0, {0, -1}); }, ErrorKind::value, "pad-interior",
-      "pad: x f32[2,3], value i64*[], low [1,1], high [1,1], interior [0,-1]: wanted an interior of 0 or more; called at ");
-  expect_error(
-      [&] { pad(x, {0, -2}, {0, -2}); }, ErrorKind::shape, "pad-length",
-      "pad: x f32[2,3], value i64*[], low [0,-2], high [0,-2]: wanted at least 0 elements left along axis 1; called at ");
+      "pad: x f32[2,3], value i64*[], low [1,1], high [1,1], interior [0,-1]: wanted an interior of 0 or more");
+  expect_error([&] { pad(x, {0, -2}, {0, -2}); }, ErrorKind::shape, "pad-length",
+               "pad: x f32[2,3], value i64*[], low [0,-2], high [0,-2]: wanted at least 0 elements left along axis 1");
 }
 
 TEST(Roll, MovesElementsOn) {

@@ -53,20 +53,20 @@ TEST(Softmax, AgreesWithPlainLoops) {
   for (const Shape& shape : {Shape{5, 7}, {3, 300}, {2, 3, 4}, {1, 1}, {9}, {4, 1}}) {
     const auto n = static_cast<size_t>(shape.back().value());
     const Array x = random_array(shape, 1, -30, 30);
-    const Values v = values_of(x);
+    const Values v = doubles_of(x);
     const Values y = by_rows(v, n, plain_softmax);
     Values logs;
     for (double p : y) logs.push_back(std::log(p));
-    expect_close(values_of(wg::softmax(x)), y, 1e-14);
-    expect_close(values_of(wg::log_softmax(x)), logs, 1e-13);
-    expect_close(values_of(wg::logsumexp(x, {-1})),
+    expect_close(doubles_of(wg::softmax(x)), y, 1e-14);
+    expect_close(doubles_of(wg::log_softmax(x)), logs, 1e-13);
+    expect_close(doubles_of(wg::logsumexp(x, {-1})),
                  by_rows(v, n, [](const Values& r) { return Values{plain_logsumexp(r)}; }), 1e-14);
-    expect_close(values_of(wg::logsumexp(x)), {plain_logsumexp(v)}, 1e-14);
+    expect_close(doubles_of(wg::logsumexp(x)), {plain_logsumexp(v)}, 1e-14);
     EXPECT_TRUE(wg::logsumexp(x, {-1}, true).shape() == shape.first(shape.rank() - 1) + Shape{1});
     const Array narrow = x.astype(wg::float32);
-    const Values w = values_of(narrow);
-    expect_close(values_of(wg::softmax(narrow)), by_rows(w, n, plain_softmax), 1e-6);
-    expect_close(values_of(wg::logsumexp(narrow, {-1})),
+    const Values w = doubles_of(narrow);
+    expect_close(doubles_of(wg::softmax(narrow)), by_rows(w, n, plain_softmax), 1e-6);
+    expect_close(doubles_of(wg::logsumexp(narrow, {-1})),
                  by_rows(w, n, [](const Values& r) { return Values{plain_logsumexp(r)}; }), 1e-6);
   }
 }
@@ -102,11 +102,11 @@ TEST(Softmax, TreatsInfinitiesAsPyTorchDoes) {
                              {INFINITY, 0.f, 0.f},
                              {NAN, 0.f, 0.f},
                              {1e30f, 0.f, -1e30f}});
-  expect_close(values_of(wg::softmax(x)), {0.5, 0, 0.5, nan, nan, nan, nan, nan, nan, nan, nan, nan, 1, 0, 0}, 1e-7);
-  expect_close(values_of(wg::log_softmax(x)),
+  expect_close(doubles_of(wg::softmax(x)), {0.5, 0, 0.5, nan, nan, nan, nan, nan, nan, nan, nan, nan, 1, 0, 0}, 1e-7);
+  expect_close(doubles_of(wg::log_softmax(x)),
                {std::log(0.5), -inf, std::log(0.5), nan, nan, nan, nan, nan, nan, nan, nan, nan, 0, -1e30, -2e30},
                1e-7);
-  expect_close(values_of(wg::logsumexp(x, {1})), {1 + std::log(2), -inf, inf, nan, 1e30}, 1e-7);
+  expect_close(doubles_of(wg::logsumexp(x, {1})), {1 + std::log(2), -inf, inf, nan, 1e30}, 1e-7);
   const Array hidden = wg::array({{-inf, -inf}, {0.0, -inf}});
   const Array g = gradients([](std::span<const Array> a) { return wg::logsumexp(a[0], {1}); }, {&hidden, 1},
                             wg::array({1.0, 1.0}))[0];
@@ -117,7 +117,7 @@ TEST(Softmax, OverNoElements) {
   const Array x = wg::array(std::vector<float>{}, {2, 0});
   EXPECT_TRUE(wg::softmax(x).shape() == Shape({2, 0}));
   EXPECT_TRUE(wg::log_softmax(x, 0).shape() == Shape({2, 0}));
-  expect_close(values_of(wg::logsumexp(x, {1})), {-inf, -inf}, 0);
+  expect_close(doubles_of(wg::logsumexp(x, {1})), {-inf, -inf}, 0);
 }
 
 TEST(Softmax, DerivativesAgreeWithDifferences) {
@@ -138,7 +138,7 @@ TEST(CrossEntropy, AgreesWithPlainLoopsForLabelsAndProbabilities) {
   const int64_t n = 6, classes = 5;
   const Array x = random_array({n, classes}, 7, -20, 20);
   const std::vector<int64_t> labels{0, 4, 2, 2, 1, 3};
-  const Values v = values_of(x);
+  const Values v = doubles_of(x);
   Values each;
   double total = 0;
   for (size_t i = 0; i < 6; ++i) {
@@ -148,12 +148,12 @@ TEST(CrossEntropy, AgreesWithPlainLoopsForLabelsAndProbabilities) {
   }
   const Array l = wg::array(labels);
   for (wg::Dtype dtype : {wg::int64, wg::int32, wg::uint8}) {
-    expect_close(values_of(wg::softmax_cross_entropy_each(x, l.astype(dtype))), each, 1e-13);
-    expect_close(values_of(wg::softmax_cross_entropy(x, l.astype(dtype))), {total}, 1e-13);
+    expect_close(doubles_of(wg::softmax_cross_entropy_each(x, l.astype(dtype))), each, 1e-13);
+    expect_close(doubles_of(wg::softmax_cross_entropy(x, l.astype(dtype))), {total}, 1e-13);
   }
   const Array p = wg::one_hot(l, classes, wg::float64);
-  expect_close(values_of(wg::softmax_cross_entropy_each(x, p)), each, 1e-13);
-  expect_close(values_of(wg::softmax_cross_entropy(x, p)), {total}, 1e-13);
+  expect_close(doubles_of(wg::softmax_cross_entropy_each(x, p)), each, 1e-13);
+  expect_close(doubles_of(wg::softmax_cross_entropy(x, p)), {total}, 1e-13);
   EXPECT_EQ(wg::softmax_cross_entropy(x.astype(wg::float32), l).dtype(), wg::float32);
 }
 
@@ -164,7 +164,7 @@ TEST(CrossEntropy, KeepsItsDigitsFarFromZero) {
   const Array g =
       gradients([](std::span<const Array> a) { return wg::softmax_cross_entropy(a[0], wg::array({int64_t{0}})); },
                 {&x, 1}, wg::array(1.f))[0];
-  expect_close(values_of(g), {1 / (1 + std::exp(1.0)) - 1, 1 / (1 + std::exp(-1.0))}, 1e-6);
+  expect_close(doubles_of(g), {1 / (1 + std::exp(1.0)) - 1, 1 / (1 + std::exp(-1.0))}, 1e-6);
 }
 
 TEST(CrossEntropy, HiddenClassesCostNothing) {
@@ -258,13 +258,13 @@ TEST(LayerNorm, AgreesWithPlainLoops) {
     const auto n = static_cast<size_t>(shape.back().value());
     const Array x = random_array(shape, 1, 3, 9), w = random_array({shape.back()}, 2),
                 b = random_array({shape.back()}, 3);
-    Values y = by_rows(values_of(x), n, [](const Values& r) { return plain_normalize(r, 1e-5); });
-    expect_close(values_of(wg::layer_norm(x)), y, 1e-12);
-    for (size_t i = 0; i < y.size(); ++i) y[i] *= values_of(w)[i % n];
-    expect_close(values_of(wg::layer_norm(x, w)), y, 1e-12);
-    for (size_t i = 0; i < y.size(); ++i) y[i] += values_of(b)[i % n];
-    expect_close(values_of(wg::layer_norm(x, w, b)), y, 1e-12);
-    expect_close(values_of(wg::layer_norm(x.astype(wg::float32), w.astype(wg::float32), b.astype(wg::float32))), y,
+    Values y = by_rows(doubles_of(x), n, [](const Values& r) { return plain_normalize(r, 1e-5); });
+    expect_close(doubles_of(wg::layer_norm(x)), y, 1e-12);
+    for (size_t i = 0; i < y.size(); ++i) y[i] *= doubles_of(w)[i % n];
+    expect_close(doubles_of(wg::layer_norm(x, w)), y, 1e-12);
+    for (size_t i = 0; i < y.size(); ++i) y[i] += doubles_of(b)[i % n];
+    expect_close(doubles_of(wg::layer_norm(x, w, b)), y, 1e-12);
+    expect_close(doubles_of(wg::layer_norm(x.astype(wg::float32), w.astype(wg::float32), b.astype(wg::float32))), y,
                  2e-5);
   }
 }
@@ -273,7 +273,7 @@ TEST(LayerNorm, AgreesWithPlainLoops) {
 std::vector<Values> channels(const Array& x) {
   const int64_t n = x.shape()[0], c = x.shape()[1], inner = x.size() / std::max<int64_t>(n * c, 1);
   std::vector<Values> list(static_cast<size_t>(c));
-  const Values v = values_of(x);
+  const Values v = doubles_of(x);
   for (size_t i = 0; i < v.size(); ++i) list[i / static_cast<size_t>(inner) % static_cast<size_t>(c)].push_back(v[i]);
   return list;
 }
@@ -287,7 +287,7 @@ TEST(BatchNorm, AgreesWithPlainLoops) {
     for (size_t c = 0; c < in.size(); ++c) {
       Values expected = plain_normalize(in[c], 1e-5);
       expect_close(bare[c], expected, 1e-12);
-      for (double& v : expected) v = v * values_of(w)[c] + values_of(b)[c];
+      for (double& v : expected) v = v * doubles_of(w)[c] + doubles_of(b)[c];
       expect_close(out[c], expected, 1e-12);
       double mean = 0, var = 0;
       for (double v : in[c]) mean += v / static_cast<double>(in[c].size());
@@ -295,9 +295,9 @@ TEST(BatchNorm, AgreesWithPlainLoops) {
       means.push_back(mean);
       variances.push_back(var);
     }
-    expect_close(values_of(y.mean), means, 1e-13);
-    expect_close(values_of(y.var), variances, 1e-13);
-    expect_close(values_of(wg::batch_norm_inference(x, y.mean, y.var, w, b)), values_of(y.y), 1e-12);
+    expect_close(doubles_of(y.mean), means, 1e-13);
+    expect_close(doubles_of(y.var), variances, 1e-13);
+    expect_close(doubles_of(wg::batch_norm_inference(x, y.mean, y.var, w, b)), doubles_of(y.y), 1e-12);
   }
 }
 

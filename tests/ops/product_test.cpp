@@ -10,6 +10,8 @@
 #include <random>
 #include <string>
 
+#include "tests/errors.hpp"
+#include "tests/values.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 #include "wengert/diff/reverse.hpp"
@@ -19,15 +21,14 @@ namespace wg = wengert;
 using wg::Array;
 using wg::Axes;
 using wg::Shape;
+using wg::test::doubles_of;
+using wg::test::expect_close;
+using wg::test::expect_error;
 
 namespace {
 
 std::vector<double> random_values(const Shape& shape, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::vector<double> values(static_cast<size_t>(shape.size()));
-  for (double& v : values) v = uniform(engine);
-  return values;
+  return wg::test::random_values(shape.size(), seed, -1, 1);
 }
 
 Array random_array(const Shape& shape, unsigned seed, wg::Dtype dtype = wg::float64) {
@@ -35,16 +36,6 @@ Array random_array(const Shape& shape, unsigned seed, wg::Dtype dtype = wg::floa
   std::vector<double> values = random_values(shape, seed);
   for (double& v : values) v = std::floor(v * 10);
   return wg::array(values, shape).astype(dtype);
-}
-
-std::vector<double> values_of(const Array& x) { return x.astype(wg::float64).to_vector<double>(); }
-
-void expect_near(const Array& got, const std::vector<double>& expected, double tolerance) {
-  const std::vector<double> values = values_of(got);
-  ASSERT_EQ(values.size(), expected.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    ASSERT_NEAR(values[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << "element " << i;
-  }
 }
 
 /// a [batch,m,k] times b [batch,k,n], as a textbook writes it.
@@ -94,9 +85,9 @@ TEST(Matmul, AgreesWithPlainLoops) {
         const auto expected = plain_matmul(a, b, 1, m, k, n);
         const Array x = wg::array(a, {m, k}), y = wg::array(b, {k, n});
         SCOPED_TRACE(testing::Message() << m << " " << k << " " << n);
-        expect_near(wg::matmul(x, y), expected, 1e-13);
-        expect_near(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected,
-                    2e-6 * std::sqrt(static_cast<double>(k) + 1));
+        expect_close(wg::matmul(x, y), expected, 1e-13);
+        expect_close(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected,
+                     2e-6 * std::sqrt(static_cast<double>(k) + 1));
       }
 }
 
@@ -107,11 +98,11 @@ TEST(Matmul, TakesAnyStrides) {
   for (wg::Dtype dtype : {wg::float32, wg::float64}) {
     const Array x = wg::array(a, {m, k}).astype(dtype), y = wg::array(b, {k, n}).astype(dtype);
     const double tolerance = dtype == wg::float32 ? 1e-5 : 1e-13;
-    expect_near(wg::matmul(column_major(x), y), expected, tolerance);
-    expect_near(wg::matmul(x, column_major(y)), expected, tolerance);
-    expect_near(wg::matmul(column_major(x), column_major(y)), expected, tolerance);
-    expect_near(wg::matmul(wg::broadcast_to(wg::array(std::vector<double>{0.5}).astype(dtype), {m, k}), y),
-                plain_matmul(std::vector<double>(m * k, 0.5), b, 1, m, k, n), tolerance);
+    expect_close(wg::matmul(column_major(x), y), expected, tolerance);
+    expect_close(wg::matmul(x, column_major(y)), expected, tolerance);
+    expect_close(wg::matmul(column_major(x), column_major(y)), expected, tolerance);
+    expect_close(wg::matmul(wg::broadcast_to(wg::array(std::vector<double>{0.5}).astype(dtype), {m, k}), y),
+                 plain_matmul(std::vector<double>(m * k, 0.5), b, 1, m, k, n), tolerance);
   }
 }
 
@@ -129,7 +120,7 @@ TEST(Matmul, GradientsAgreeWithDifferences) {
 /// The product of two stacks of matrices whose leading axes broadcast, element by element.
 TEST(Matmul, BroadcastsLeadingAxes) {
   const Array a = random_array({3, 1, 4, 5}, 1), b = random_array({2, 5, 6}, 2);
-  const auto x = values_of(a), y = values_of(b);
+  const auto x = doubles_of(a), y = doubles_of(b);
   std::vector<double> expected;
   for (size_t p = 0; p < 3; ++p)
     for (size_t q = 0; q < 2; ++q)
@@ -141,17 +132,17 @@ TEST(Matmul, BroadcastsLeadingAxes) {
         }
   const Array got = wg::matmul(a, b);
   EXPECT_TRUE((got.shape() == Shape{3, 2, 4, 6}));
-  expect_near(got, expected, 1e-13);
-  expect_near(wg::matmul(a.astype(wg::float32), b.astype(wg::float32)), expected, 1e-5);
+  expect_close(got, expected, 1e-13);
+  expect_close(wg::matmul(a.astype(wg::float32), b.astype(wg::float32)), expected, 1e-5);
 }
 
 TEST(Matmul, IntegersWrapAndKeepTheirDtype) {
   for (wg::Dtype dtype : {wg::uint8, wg::int32, wg::int64}) {
     const Array a = random_array({30, 40}, 1, dtype), b = random_array({40, 50}, 2, dtype);
-    const auto expected = plain_matmul(values_of(a), values_of(b), 1, 30, 40, 50);
+    const auto expected = plain_matmul(doubles_of(a), doubles_of(b), 1, 30, 40, 50);
     const Array got = wg::matmul(a, b);
     EXPECT_EQ(got.dtype(), dtype);
-    const auto values = values_of(got);
+    const auto values = doubles_of(got);
     for (size_t i = 0; i < values.size(); ++i) {
       const double wrapped = dtype == wg::uint8 ? expected[i] - 256 * std::floor(expected[i] / 256) : expected[i];
       ASSERT_EQ(values[i], wrapped) << wg::name(dtype) << " element " << i;
@@ -180,9 +171,9 @@ TEST(Matmul, OurKernelsAgreeWithPlainLoopsBeyondOneBlock) {
     const auto expected = plain_matmul(a, b, 1, m, k, n);
     const Array x = wg::array(a, {m, k}), y = wg::array(b, {k, n});
     SCOPED_TRACE(testing::Message() << m << " " << k << " " << n);
-    expect_near(wg::matmul(x, y), expected, 1e-12);
-    expect_near(wg::matmul(column_major(x), column_major(y)), expected, 1e-12);
-    expect_near(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected, 1e-4);
+    expect_close(wg::matmul(x, y), expected, 1e-12);
+    expect_close(wg::matmul(column_major(x), column_major(y)), expected, 1e-12);
+    expect_close(wg::matmul(x.astype(wg::float32), y.astype(wg::float32)), expected, 1e-4);
   }
 }
 
@@ -206,19 +197,19 @@ TEST(Matmul, InfinitiesAndNanStayWhereTheyAre) {
 TEST(Products, OfEveryKindAgreeWithMatmul) {
   const Array a = random_array({4, 3}, 1), b = random_array({3, 5}, 2), u = random_array({3}, 3),
               v = random_array({3}, 4);
-  EXPECT_EQ(values_of(wg::dot(a, b)), values_of(wg::matmul(a, b)));
-  EXPECT_EQ(values_of(wg::tensordot(a, b, 1)), values_of(wg::matmul(a, b)));
-  EXPECT_EQ(values_of(wg::tensordot(a, b, {-1}, {0})), values_of(wg::matmul(a, b)));
+  EXPECT_EQ(doubles_of(wg::dot(a, b)), doubles_of(wg::matmul(a, b)));
+  EXPECT_EQ(doubles_of(wg::tensordot(a, b, 1)), doubles_of(wg::matmul(a, b)));
+  EXPECT_EQ(doubles_of(wg::tensordot(a, b, {-1}, {0})), doubles_of(wg::matmul(a, b)));
   double sum = 0;
-  const auto first = values_of(a), second = values_of(wg::matmul(a, random_array({3, 3}, 5)));
+  const auto first = doubles_of(a), second = doubles_of(wg::matmul(a, random_array({3, 3}, 5)));
   for (size_t i = 0; i < 12; ++i) sum += first[i] * second[i];
-  expect_near(wg::vdot(a, wg::matmul(a, random_array({3, 3}, 5))), {sum}, 1e-14);
+  expect_close(wg::vdot(a, wg::matmul(a, random_array({3, 3}, 5))), {sum}, 1e-14);
   EXPECT_EQ(wg::matmul(u, v).item<double>(), wg::vdot(u, v).item<double>());
-  const auto x = values_of(u), y = values_of(v), products = values_of(wg::outer(u, v));
+  const auto x = doubles_of(u), y = doubles_of(v), products = doubles_of(wg::outer(u, v));
   for (size_t i = 0; i < 9; ++i) EXPECT_EQ(products[i], x[i / 3] * y[i % 3]);
   const Array wide = wg::dot_general(a.astype(wg::float32), b.astype(wg::float32), {{1}, {0}, {}, {}}, wg::float64);
   EXPECT_EQ(wide.dtype(), wg::float64);
-  expect_near(wide, values_of(wg::matmul(a, b)), 1e-6);
+  expect_close(wide, doubles_of(wg::matmul(a, b)), 1e-6);
 }
 
 /// The sum over all indices of products of elements, index by index.
@@ -238,7 +229,7 @@ std::vector<double> plain_einsum(const std::string& text, const std::vector<Arra
   for (size_t p = 0; p < operands.size(); ++p)
     for (size_t d = 0; d < labels[p].size(); ++d) lengths[labels[p][d]] = operands[p].shape()[static_cast<int>(d)];
   std::vector<std::vector<double>> values;
-  for (const Array& x : operands) values.push_back(values_of(x));
+  for (const Array& x : operands) values.push_back(doubles_of(x));
   shape = Shape();
   for (char c : result) shape.push_back(lengths[c]);
   std::vector<double> sums(static_cast<size_t>(shape.size()));
@@ -305,7 +296,7 @@ TEST(Einsum, AgreesWithPlainLoops) {
     const auto expected = plain_einsum(c.text, arrays, shape);
     const Array got = wg::einsum(c.text, operands);
     EXPECT_TRUE(got.shape() == shape) << wg::to_string(got.shape());
-    expect_near(got, expected, 1e-13);
+    expect_close(got, expected, 1e-13);
     if (got.size() > 0 && arrays[0].size() > 0) {
       expect_gradients(
           [&](std::span<const Array> x) { return wg::einsum(c.text, std::vector<wg::Operand>(x.begin(), x.end())); },
@@ -316,38 +307,26 @@ TEST(Einsum, AgreesWithPlainLoops) {
 
 TEST(Einsum, EllipsisBroadcasts) {
   const Array a = random_array({2, 1, 3, 4}, 1), b = random_array({5, 4, 6}, 2);
-  EXPECT_EQ(values_of(wg::einsum("...ij,...jk->...ik", a, b)), values_of(wg::matmul(a, b)));
-  EXPECT_EQ(values_of(wg::einsum("...ij,...jk", a, b)), values_of(wg::matmul(a, b)));
-  EXPECT_EQ(values_of(wg::einsum("...j->j...", a)), values_of(wg::transpose(a, {3, 0, 1, 2})));
-  EXPECT_EQ(values_of(wg::einsum("ba", random_array({2, 3}, 1))), values_of(wg::transpose(random_array({2, 3}, 1))));
-  EXPECT_EQ(values_of(wg::einsum(" i j , j k ", random_array({2, 3}, 1), random_array({3, 4}, 2))),
-            values_of(wg::matmul(random_array({2, 3}, 1), random_array({3, 4}, 2))));
+  EXPECT_EQ(doubles_of(wg::einsum("...ij,...jk->...ik", a, b)), doubles_of(wg::matmul(a, b)));
+  EXPECT_EQ(doubles_of(wg::einsum("...ij,...jk", a, b)), doubles_of(wg::matmul(a, b)));
+  EXPECT_EQ(doubles_of(wg::einsum("...j->j...", a)), doubles_of(wg::transpose(a, {3, 0, 1, 2})));
+  EXPECT_EQ(doubles_of(wg::einsum("ba", random_array({2, 3}, 1))), doubles_of(wg::transpose(random_array({2, 3}, 1))));
+  EXPECT_EQ(doubles_of(wg::einsum(" i j , j k ", random_array({2, 3}, 1), random_array({3, 4}, 2))),
+            doubles_of(wg::matmul(random_array({2, 3}, 1), random_array({3, 4}, 2))));
   EXPECT_EQ(wg::einsum("ij,jk->ik", random_array({2, 3}, 1, wg::int32), random_array({3, 2}, 1, wg::int32)).dtype(),
             wg::int32);
 }
 
 TEST(Diagonal, TakesAndTraces) {
   const Array x = random_array({3, 4, 5}, 1);
-  const auto values = values_of(x), diagonal = values_of(wg::diagonal(x, 2, 0));
+  const auto values = doubles_of(x), diagonal = doubles_of(wg::diagonal(x, 2, 0));
   for (size_t j = 0; j < 4; ++j)
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(diagonal[j * 3 + i], values[(i * 4 + j) * 5 + i]);
-  expect_near(wg::trace(random_array({3, 3}, 2)),
-              {values_of(random_array({3, 3}, 2))[0] + values_of(random_array({3, 3}, 2))[4] +
-               values_of(random_array({3, 3}, 2))[8]},
-              1e-14);
+  expect_close(wg::trace(random_array({3, 3}, 2)),
+               {doubles_of(random_array({3, 3}, 2))[0] + doubles_of(random_array({3, 3}, 2))[4] +
+                doubles_of(random_array({3, 3}, 2))[8]},
+               1e-14);
   expect_gradients([](std::span<const Array> a) { return wg::diagonal(a[0], 0, 2); }, {x});
-}
-
-void expect_error(const std::function<void()>& f, wg::ErrorKind kind, const std::string& id, const std::string& text) {
-  try {
-    f();
-    ADD_FAILURE() << "no error; wanted " << id;
-  } catch (const wg::Error& e) {
-    EXPECT_EQ(e.kind(), kind);
-    EXPECT_EQ(e.id(), id);
-    const std::string what = e.what();
-    EXPECT_EQ(what.substr(0, what.rfind("; called at product_test.cpp:")), text);
-  }
 }
 
 TEST(Products, RejectWhatDoesNotFit) {

@@ -7,10 +7,11 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "tests/errors.hpp"
+#include "tests/values.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
@@ -20,19 +21,14 @@
 
 namespace wengert::reduction_testing {
 
+using test::doubles_of;
+using test::expect_close;
+using test::random_array;
+using test::random_values;
+using test::thrown_by;
+
 using Function = std::function<Array(std::span<const Array>)>;
 using Functions = std::function<std::vector<Array>(std::span<const Array>)>;
-
-inline std::vector<double> random_values(int64_t count, unsigned seed, double low = -2, double high = 2) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<double> uniform(low, high);
-  std::vector<double> values(static_cast<size_t>(count));
-  for (double& v : values) v = uniform(engine);
-  return values;
-}
-inline Array random_array(const Shape& shape, unsigned seed, double low = -2, double high = 2) {
-  return array(random_values(shape.size(), seed, low, high), shape);
-}
 
 /// How an array lies in memory.
 enum class Memory { contiguous, transposed, strided, reversed, channels_last };
@@ -79,24 +75,6 @@ inline Array laid_out(const Array& x, Memory memory) {
   return y;
 }
 
-inline std::vector<double> values_of(const Array& x) { return x.astype(float64).to_vector<double>(); }
-
-inline void expect_close(const std::vector<double>& got, const std::vector<double>& expected, double tolerance,
-                         const std::string& what = "") {
-  ASSERT_EQ(got.size(), expected.size()) << what;
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(expected[i])) {
-      EXPECT_TRUE(std::isnan(got[i])) << what << " element " << i << ": " << got[i];
-      continue;
-    }
-    if (std::isinf(expected[i])) {
-      EXPECT_EQ(got[i], expected[i]) << what << " element " << i;
-      continue;
-    }
-    EXPECT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << what << " element " << i;
-  }
-}
-
 inline std::vector<std::byte> bytes_of(const Array& x) {
   std::vector<std::byte> bytes(static_cast<size_t>(x.nbytes()));
   detail::copy_strided(bytes.data(), x.node());
@@ -135,7 +113,7 @@ inline void expect_as_oracle(const Functions& f, const std::vector<Array>& input
     for (size_t i = 0; i < one.size(); ++i) {
       EXPECT_EQ(&one[i].type(), &expected[i].type()) << what;
       EXPECT_EQ(bytes_of(one[i]), bytes_of(two[i])) << what << ": one and two threads differ";
-      expect_close(values_of(one[i]), values_of(expected[i]), tolerance, what);
+      expect_close(doubles_of(one[i]), doubles_of(expected[i]), tolerance, what);
     }
   }
 }
@@ -224,15 +202,6 @@ inline void expect_derivatives(const Function& f, const std::vector<Array>& x, d
     if (direction[i].defined()) reverse_over += dot(h[i], direction[i]);
   }
   EXPECT_NEAR(reverse_over, second, 10 * tolerance * (1 + std::fabs(second))) << "reverse over reverse";
-}
-
-/// What `f` throws.
-inline Error thrown_by(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) { return e; }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::internal, "nothing", "nothing was thrown");
 }
 
 }  // namespace wengert::reduction_testing

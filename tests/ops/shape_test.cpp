@@ -159,19 +159,16 @@ TEST(Slice, AccumulatesInPlace) {
 
 TEST(Slice, NamesWhatIsWrong) {
   const Array x = counted({2, 3}, float32);
-  expect_error(
-      [&] { slice(x, {0}, {2}); }, ErrorKind::shape, "slice-rank",
-      "slice: x f32[2,3], starts [0], limits [2]: wanted one start, limit and stride for each of 2 axes; called at ");
-  expect_error(
-      [&] { slice(x, {0, 0}, {2, 3}, {1, 0}); }, ErrorKind::value, "slice-stride",
-      "slice: x f32[2,3], starts [0,0], limits [2,3], strides [1,0]: wanted strides that are not 0; called at ");
-  expect_error(
-      [&] { slice(x, {0, 1}, {2, 4}); }, ErrorKind::index, "slice-range",
-      "slice: x f32[2,3], starts [0,1], limits [2,4]: wanted along axis 1 0 <= start <= limit <= 3; called at ");
+  expect_error([&] { slice(x, {0}, {2}); }, ErrorKind::shape, "slice-rank",
+               "slice: x f32[2,3], starts [0], limits [2]: wanted one start, limit and stride for each of 2 axes");
+  expect_error([&] { slice(x, {0, 0}, {2, 3}, {1, 0}); }, ErrorKind::value, "slice-stride",
+               "slice: x f32[2,3], starts [0,0], limits [2,3], strides [1,0]: wanted strides that are not 0");
+  expect_error([&] { slice(x, {0, 1}, {2, 4}); }, ErrorKind::index, "slice-range",
+               "slice: x f32[2,3], starts [0,1], limits [2,4]: wanted along axis 1 0 <= start <= limit <= 3");
   expect_error(
       [&] { slice(x, {1, 2}, {-2, -1}, {-1, -1}); }, ErrorKind::index, "slice-range",
       "slice: x f32[2,3], starts [1,2], limits [-2,-1], strides [-1,-1]: wanted along axis 0 1 >= start >= limit >= -1, "
-      "for a negative stride; called at ");
+      "for a negative stride");
   EXPECT_EQ(thrown_by([&] { slice(x, {-1, 0}, {1, 1}); }).id(), "slice-range");
   EXPECT_EQ(thrown_by([&] { slice(x, {2, 0}, {1, 1}); }).id(), "slice-range");
 }
@@ -297,7 +294,7 @@ TEST(Flip, ReversesAxes) {
   const Array x = counted({2, 3}, float64);
   check_grads([](const Array& a) { return sum(sin(flip(a, {1})) * array({{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}})); }, x);
   expect_error([&] { flip(x, {2}); }, ErrorKind::shape, "axis-range",
-               "flip: x f64[2,3], axis 2: wanted an axis from -2 to 1; called at ");
+               "flip: x f64[2,3], axis 2: wanted an axis from -2 to 1");
   EXPECT_EQ(thrown_by([&] { flip(x, {0, -2}); }).id(), "axis-repeated");
 }
 
@@ -324,11 +321,11 @@ TEST(Expand, InsertsAxesOfLengthOne) {
   EXPECT_EQ(expand(counted({0, 2}, float32), 1).shape(), (Shape{0, 1, 2}));
   const Array x = counted({2, 3}, float32);
   expect_error([&] { expand(x, 3); }, ErrorKind::shape, "axis-range",
-               "expand: x f32[2,3], axes [3]: wanted axes from -3 to 2; called at ");
+               "expand: x f32[2,3], axes [3]: wanted axes from -3 to 2");
   expect_error([&] { expand(x, {1, -3}); }, ErrorKind::shape, "axis-repeated",
-               "expand: x f32[2,3], axes [1,-3]: wanted each axis once; called at ");
+               "expand: x f32[2,3], axes [1,-3]: wanted each axis once");
   expect_error([&] { expand(x, {0, 1, 2, 3, 4, 5, 6}); }, ErrorKind::shape, "expand-rank",
-               "expand: x f32[2,3], axes [0,1,2,3,4,5,6]: wanted at most 8 axes in the result; called at ");
+               "expand: x f32[2,3], axes [0,1,2,3,4,5,6]: wanted at most 8 axes in the result");
 }
 
 TEST(Squeeze, RemovesAxesOfLengthOne) {
@@ -342,7 +339,7 @@ TEST(Squeeze, RemovesAxesOfLengthOne) {
   EXPECT_EQ(squeeze(counted({1, 0}, float32)).shape(), Shape{0});
   check_grads([](const Array& a) { return sum(sin(expand(squeeze(a), 1))); }, counted({1, 3, 1}, float64));
   expect_error([&] { squeeze(x, {0, 1}); }, ErrorKind::shape, "squeeze-length",
-               "squeeze: x f32[1,5,1,7,1], axis 1: wanted axes of length 1; called at ");
+               "squeeze: x f32[1,5,1,7,1], axis 1: wanted axes of length 1");
   EXPECT_EQ(thrown_by([&] { squeeze(x, 5); }).id(), "axis-range");
 }
 

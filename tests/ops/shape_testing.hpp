@@ -1,4 +1,4 @@
-// What the tests of functions that move elements share: plain loops over indices, and errors held to their full text.
+// What the tests of functions that move elements share: plain loops over indices, and errors.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,10 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/errors.hpp"
 #include "tests/ops/primitive_testing.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert::testing {
+
+using test::expect_error;
+using test::thrown_by;
 
 inline constexpr Dtype dtypes[] = {bool_, uint8, int32, int64, float32, float64};
 
@@ -49,23 +53,6 @@ inline Array counted(const Shape& shape, Dtype dtype, Placement placement = Plac
   Values values;
   for (int64_t n = 0; n < shape.size(); ++n) values.push_back(is_bool(dtype) ? (n * n + n / 3) % 2 : n % 251);
   return make_operand(values, dtype, shape, shape.rank() == 0 ? Placement::contiguous : placement);
-}
-
-inline Error thrown_by(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) { return e; }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorKind::internal, "", "");
-}
-
-inline void expect_error(const std::function<void()>& f, ErrorKind kind, const std::string& id,
-                         const std::string& text) {
-  const Error e = thrown_by(f);
-  EXPECT_EQ(e.kind(), kind) << e.what();
-  EXPECT_EQ(e.id(), id);
-  EXPECT_EQ(std::string(e.what()).substr(0, text.size()), text);
-  EXPECT_NE(std::string(e.what()).find("; called at "), std::string::npos) << e.what();
 }
 
 /// Whether the elements lie in one block, or in one small array's node.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/errors.hpp"
+#include "wengert/trace/call.hpp"
 #include "wengert/trace/recorder.hpp"
 #include "wengert/wengert.hpp"
 
@@ -59,6 +60,22 @@ TEST(ProgramText, NamesTheLineOfAFaultInAnInnerProgram) {
   EXPECT_EQ(to_string(*parse_program(text("f32[]"))), text("f32[]"));
   EXPECT_EQ(test::error_of([&] { parse_program(text("f64[]")); }, ErrorKind::value, "program-parse"),
             "parse_program: line 4, equation 1, tanh: result 0 is f64[], wanted f32[]");
+}
+
+TEST(ProgramText, HasNamesOfAnyCharacters) {
+  const Array x = array({0.5, -1.0});
+  for (const std::string name :
+       {"a \"name\"", "back\\slash", "\\n\\\\n\n", "two\nlines", "ends in \\", "\"", "}, name=\""}) {
+    const Params inner = call_params(make_program([](const Array& y) { return tanh(y); })(x), name);
+    const ProgramPtr program = make_program([&](const Array& y) { return call(inner, std::vector{y})[0]; })(x);
+    const std::string text = to_string(*program);
+    EXPECT_EQ(*parse_program(text), *program) << text;
+    EXPECT_EQ(to_string(*parse_program(text)), text);
+    EXPECT_EQ(call(inner, std::vector{x})[0].to_vector<double>(),
+              tanh(x).to_vector<double>());  // kernels quote the name
+  }
+  test::error_of([] { parse_program("program() { a: f32[] = call() {program=program() { return }, name=\"a\\"); },
+                 ErrorKind::value, "program-parse");
 }
 
 TEST(ProgramText, RefusesProgramsNestedWithoutEnd) {

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "tests/errors.hpp"
 #include "wengert/ops/elementwise.hpp"
 
 namespace wengert {
@@ -74,19 +75,6 @@ const std::vector<std::string> model_paths = {
 
 double first_value(const Array& x) { return x.to_vector<float>()[0]; }
 
-template <class F>
-std::string error_of(F&& f, const std::string& id) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), id) << e.what();
-    const std::string text = e.what();
-    return text.substr(0, text.find("; called at "));
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
-
 }  // namespace
 
 template <>
@@ -130,9 +118,9 @@ TEST(Tree, LocalTypesHaveFieldNames) {
 
 TEST(Tree, UnflattenCountsLeaves) {
   const std::vector<Array> leaves(3);
-  EXPECT_EQ(error_of([&] { (void)tree::unflatten(Linear{}, leaves); }, "tree-leaf-count"),
+  EXPECT_EQ(test::error_of([&] { (void)tree::unflatten(Linear{}, leaves); }, ErrorKind::value, "tree-leaf-count"),
             "tree::unflatten: a tree of 2 arrays and 3 leaves: wanted as many leaves as the tree has arrays");
-  EXPECT_EQ(error_of([&] { (void)tree::unflatten(Linear{}, {}); }, "tree-leaf-count"),
+  EXPECT_EQ(test::error_of([&] { (void)tree::unflatten(Linear{}, {}); }, ErrorKind::value, "tree-leaf-count"),
             "tree::unflatten: a tree of 2 arrays and 0 leaves: wanted as many leaves as the tree has arrays");
 }
 
@@ -179,7 +167,7 @@ TEST(Tree, MapNamesTheFirstDifference) {
     Model a = make_model(), b = make_model();
     change(b);
     const auto first = [](const Array& x, const Array&) { return x; };
-    return error_of([&] { (void)tree::map(first, a, b); }, "tree-structure");
+    return test::error_of([&] { (void)tree::map(first, a, b); }, ErrorKind::value, "tree-structure");
   };
   const auto text = [](const std::string& what) {
     return "tree::map: tree 1 differs from tree 0 at " + what + ": wanted trees of equal structure";
@@ -239,7 +227,7 @@ TEST(Tree, PartitionAndMergeAreInverse) {
   EXPECT_TRUE(rest.layers[1].weight.defined());
   const Model again = tree::merge(biases, rest);
   for (size_t i = 0; i < 15; ++i) EXPECT_EQ(tree::flatten(again)[i].node(), tree::flatten(m)[i].node());
-  EXPECT_EQ(error_of([&] { (void)tree::merge(m, biases); }, "tree-merge"),
+  EXPECT_EQ(test::error_of([&] { (void)tree::merge(m, biases); }, ErrorKind::value, "tree-merge"),
             "tree::merge: first.bias f32[] is defined in both trees: wanted it in one of them");
 }
 
