@@ -10,6 +10,7 @@
 
 #include "tests/errors/errors_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
+#include "wengert/backends/cpu/kernels.hpp"
 
 namespace wengert::errors_testing {
 namespace {
@@ -263,10 +264,14 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-TEST(Fuzz, GivesTheOraclesResultOrAnError) {
-  const uint64_t cases = from_environment("WENGERT_FUZZ_CASES", 2000), first = from_environment("WENGERT_FUZZ_SEED", 1);
+struct Counts {
+  uint64_t errors = 0, results = 0;
+};
+
+/// `cases` calls drawn from the numbers `first`, first + 1, ...: each as the plain evaluator has it.
+Counts fuzz(uint64_t cases, uint64_t first) {
+  Counts counts;
   wengert::memory::set_cap(int64_t{1} << 30);
-  uint64_t errors = 0;
   for (uint64_t i = 0; i < cases; ++i) {
     SCOPED_TRACE("WENGERT_FUZZ_CASES=1 WENGERT_FUZZ_SEED=" + std::to_string(first + i));
     Draw draw(first + i);
@@ -278,19 +283,39 @@ TEST(Fuzz, GivesTheOraclesResultOrAnError) {
     }();
     EXPECT_EQ(got.error.substr(0, got.error.find(" with ")), wanted.error.substr(0, wanted.error.find(" with ")));
     if (!got.error.empty()) {
-      ++errors;
+      ++counts.errors;
       expect_form(got.error);
     } else if (wanted.error.empty()) {
+      ++counts.results;
       expect_equal(got.result, wanted.result);
     }
     if (thread().depth != 0 || thread().current) expect_clean_thread();
-    if (HasFatalFailure()) break;
+    if (::testing::Test::HasFatalFailure()) break;
   }
   wengert::memory::set_cap(0);
   expect_clean_thread();
+  return counts;
+}
+
+TEST(Fuzz, GivesTheOraclesResultOrAnError) {
+  const uint64_t cases = from_environment("WENGERT_FUZZ_CASES", 2000);
+  const Counts counts = fuzz(cases, from_environment("WENGERT_FUZZ_SEED", 1));
   if (cases < 600) return;
-  EXPECT_GT(errors, cases / 5);
-  EXPECT_LT(errors, cases * 4 / 5);
+  EXPECT_GT(counts.errors, cases / 5);
+  EXPECT_LT(counts.errors, cases * 4 / 5);
+}
+
+/// Where the plug-in is missing. Fewer, since a compiler of the system is started for every kernel; other numbers than
+/// above, since a process keeps its kernels.
+TEST(FuzzOfTheSystemsCompiler, GivesTheOraclesResultOrAnError) {
+  cpu::set_compiler(cpu::CompilerChoice::system);
+  const cpu::KernelStatistics before = cpu::kernel_statistics();
+  const Counts counts = fuzz(from_environment("WENGERT_FUZZ_CASES_CC", 250), 1'000'001);
+  const cpu::KernelStatistics after = cpu::kernel_statistics();
+  cpu::set_compiler(cpu::CompilerChoice::automatic);
+  EXPECT_GT(counts.results, 20u);
+  EXPECT_EQ(after.compiled_plugin, before.compiled_plugin);
+  EXPECT_GT(after.compiled_system + after.disk, before.compiled_system + before.disk);
 }
 
 }  // namespace
