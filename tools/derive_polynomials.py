@@ -103,6 +103,7 @@ def exponentials():
     fit("tanh_f32", twice, relative(twice), -half / 2, half / 2, range(1, 7), 24, [2])
     power, less_1, half = lambda x: mp.mpf(2) ** x, lambda x: mp.mpf(2) ** x - 1, mp.mpf("0.5005")
     fit("exp2m1_f32", less_1, relative(less_1), -half, half, range(1, 7), 24)
+    fit("exp2m1_f32, shorter", less_1, relative(power), -half, half, range(1, 6), 24)
     fit("exp2m1_f64", less_1, relative(less_1), -half, half, range(1, 12), 53)
     fit("exp2_for_f32", power, relative(power), -half, half, range(7), 53, [1])
     fit("exp2_f64", power, relative(power), -half, half, range(12), 53, [1])
@@ -130,6 +131,11 @@ def error_functions():
     effect = lambda x: x * ln2 * mp.erfc(x) / mp.erf(x)  # of a change of the exponent on erf
     fit("erf_f32", exponent, effect, 0, "3.95", range(9), 24)
     fit("erf_f64", exponent, effect, 0, "5.95", range(24), 53)
+
+    # Relative to the square root of what is left above x: near 0 to the last place, far out what products with x need.
+    above = lambda x: mp.erfc(x / mp.sqrt(2))
+    fall = lambda x: mp.log(above(x), 2) / x
+    fit("normal_cdf_f32", fall, lambda x: x * ln2 * mp.sqrt(above(x)), 0, 8, range(9), 24)
 
     def scaled_erfc(k, scale):  # (x + k) e^(x^2) erfc(x), where u = (x - k) / (x + k)
         def function(u):

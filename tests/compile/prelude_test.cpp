@@ -58,7 +58,7 @@ std::string loops() {
   };
   for (const auto& [suffix, type] : {std::pair{"_f32", "float"}, std::pair{"_f64", "double"}}) {
     for (const char* name : {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "sin", "cos", "erf", "erfc", "erfinv",
-                             "sqrt", "rsqrt", "sign", "round", "floor"})
+                             "normal_cdf", "sqrt", "rsqrt", "sign", "round", "floor"})
       loop("wg_" + std::string(name) + suffix, type, type, 1);
     for (const char* name : {"pow", "max", "min", "mod", "floordiv"})
       loop("wg_" + std::string(name) + suffix, type, type, 2);
@@ -465,6 +465,36 @@ TEST(Prelude, EndsAndSymmetry) {
         ASSERT_TRUE(!saturates || x[i] < 20 || y[i] == 1) << name << "(" << x[i] << ") on " << build->name;
       }
       EXPECT_TRUE(saturates ? y.back() == 1 : std::isnan(y.back())) << name << " on " << build->name;
+    }
+  }
+}
+
+TEST(Prelude, NormalDistribution) {
+  std::vector<float> x, y;
+  for (uint32_t bits = 0; bits < 0x7f800000u; bits += 331) {
+    x.push_back(std::bit_cast<float>(bits));
+    x.push_back(-x.back());
+  }
+  y.resize(x.size());
+  for (const Build* build : running()) {
+    build->find<Unary<float>>("run_wg_normal_cdf_f32")(x.data(), y.data(), std::ssize(x));
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double truth = 0.5 * std::erfc(-std::sqrt(0.5) * x[i]);
+      if (x[i] < -8) ASSERT_EQ(y[i], 0) << x[i] << " on " << build->name;
+      else worst = std::max(worst, std::fabs(y[i] - truth) / std::sqrt(truth));
+    }
+    if (std::getenv("WENGERT_SWEEP_PRINT") != nullptr)
+      std::printf("  normal_cdf_f32 %s %g\n", build->name.c_str(), worst);
+    EXPECT_LE(worst, 1.6e-7) << build->name;
+  }
+  const std::vector<double> points{0, -1, 1, -5, 5, -20, 30, -37, -40};
+  std::vector<double> values(points.size());
+  for (const Build* build : running()) {
+    build->find<Unary<double>>("run_wg_normal_cdf_f64")(points.data(), values.data(), std::ssize(points));
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const double truth = static_cast<double>(std::erfc(-std::sqrt(0.5L) * points[i]) / 2);
+      EXPECT_NEAR(values[i], truth, (1e-15 + 3e-16 * points[i] * points[i]) * truth) << points[i];
     }
   }
 }

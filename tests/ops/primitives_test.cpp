@@ -38,7 +38,10 @@ class PrimitiveValues : public ::testing::TestWithParam<const Primitive*> {
   /// has the error of its larger terms; sums have that of their length.
   Tolerance tolerance(Dtype dtype) const {
     if (!is_inexact(dtype)) return {};
-    if (p().is(Trait::elementwise) && !p().body) return {dtype == float32 ? 2.5 : 3.0, 0};
+    if (p().is(Trait::elementwise) && !p().body) {
+      const double unit = p().samples.error * static_cast<double>(unit_in_last_place(1, dtype));
+      return {dtype == float32 ? 2.5 : 3.0, unit};
+    }
     return {4, dtype == float32 ? 4e-6 : 1e-14};
   }
 

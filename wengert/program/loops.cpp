@@ -21,6 +21,7 @@ constexpr MathFunction functions[] = {
     {"cos", 1, 16, [](const R* x) { return std::cos(x[0]); }},
     {"erf", 1, 16, [](const R* x) { return std::erf(x[0]); }},
     {"erfc", 1, 24, [](const R* x) { return std::erfc(x[0]); }},
+    {"normal_cdf", 1, 14, [](const R* x) -> R { return std::erfc(x[0] * -0.70710678118654752440L) / 2; }},
     {"pow", 2, 40, [](const R* x) { return std::pow(x[0], x[1]); }},
     {"rsqrt", 1, 6, [](const R* x) { return 1 / std::sqrt(x[0]); }},
     {"sign", 1, 2, [](const R* x) -> R { return std::isnan(x[0]) ? x[0]

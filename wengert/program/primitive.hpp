@@ -126,6 +126,7 @@ struct Samples {
   std::vector<double> special = {};           // points at which derivatives to order 3 are checked
   std::vector<Dtype> dtypes = {Dtype::float32, Dtype::float64};
   bool smooth = true;  // finite differences apply on the whole range
+  double error = 0;    // absolute, in units in the last place of 1: what `doc` grants where results are small
 };
 
 namespace detail {
