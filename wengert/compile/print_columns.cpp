@@ -1,0 +1,146 @@
+// Reductions whose vector lanes run along the innermost axis of the output, block by block.
+#include <algorithm>
+
+#include "wengert/compile/reduction_printer.hpp"
+
+namespace wengert::compile {
+namespace {
+
+class ColumnsPrinter : public ReductionPrinter {
+ public:
+  using ReductionPrinter::ReductionPrinter;
+
+ private:
+  void print_loops() override {
+    print_row_values("    ", 0);
+    for (const auto& [bound, group] : reductions_at(1)) {
+      print_column_sums(group, bound);
+      if (schedule_.split >= 0) finish_pieces(group);
+    }
+    axis_text_[schedule_.inner] = "(j0 + l)";
+    line("    ", "for (int64_t l = 0; l < nj; ++l) {");
+    for (const auto& [bound, group] : reductions_at(1)) {
+      for (int32_t r : group)
+        line("      ",
+             "const " + std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + " = a" + number(r) + "[l];");
+    }
+    std::vector<int32_t> values;
+    for (const Store& store : nest_.stores) values.push_back(store.value.id());
+    for (int32_t id : column_nodes(values)) print_value("      ", id);
+    for (size_t s = 0; s < nest_.stores.size(); ++s) line("      ", store_text(s));
+    line("    ", "}");
+    finish_columns();
+  }
+
+  int64_t elements_of_iteration(int64_t inside) const override {
+    const int64_t n = std::max<int64_t>(extents_[static_cast<size_t>(schedule_.inner)], 1);
+    return inside / n * std::min<int64_t>(n, column_block);
+  }
+
+  /// Varying nodes after the reductions: everything that depends on a reduction or on the column.
+  std::vector<int32_t> column_nodes(std::span<const int32_t> roots) const {
+    std::vector<bool> needed(static_cast<size_t>(graph_.size()));
+    std::vector<int32_t> stack(roots.begin(), roots.end());
+    while (!stack.empty()) {
+      const int32_t id = stack.back();
+      stack.pop_back();
+      const Node& n = graph_.node(id);
+      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !varying(id)) continue;
+      needed[static_cast<size_t>(id)] = true;
+      if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
+      for (int32_t c : graph_.children(n)) stack.push_back(c);
+    }
+    std::vector<int32_t> ids;
+    for (int32_t id = 0; id < graph_.size(); ++id) {
+      if (needed[static_cast<size_t>(id)]) ids.push_back(id);
+    }
+    return ids;
+  }
+
+  void print_column_sums(std::span<const int32_t> group, uint64_t bound) {
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + std::to_string(column_block) + "];");
+      line("    ",
+           "for (int64_t l = 0; l < nj; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) + ";");
+    }
+    std::string indent = "    ";
+    const std::vector<int> axes = loop_axes(bound);
+    axis_text_[schedule_.inner] = "(j0 + l)";
+    for (int a : axes) axis_text_[a] = "r" + std::to_string(a);
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const std::string r = "r" + std::to_string(axes[i]), last = last_of(axes[i]);
+      if (i + 1 == axes.size() && is_light(group)) {
+        line(indent, "int64_t " + r + " = " + first_of(axes[i]) + ";");
+        print_column_steps(indent, group, axes[i], last);
+        line(indent, "for (; " + r + " < " + last + "; ++" + r + ") {");
+      } else {
+        line(indent, "for (int64_t " + r + " = " + first_of(axes[i]) + "; " + r + " < " + last + "; ++" + r + ") {");
+      }
+      indent += "  ";
+    }
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    for (int32_t id : inside) {
+      if (!(graph_.node(id).free & axis_bit(schedule_.inner))) print_value(indent, id);
+    }
+    line(indent, "for (int64_t l = 0; l < nj; ++l) {");
+    for (int32_t id : inside) {
+      if (graph_.node(id).free & axis_bit(schedule_.inner)) print_value(indent + "  ", id);
+    }
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      const std::string a = "a" + number(r) + "[l]";
+      line(indent + "  ", a + " = " + combined(node.combine, node.dtype, a, value(graph_.child(node, 0))) + ";");
+    }
+    line(indent, "}");
+    for (size_t i = axes.size(); i-- > 0;) line(std::string(4 + 2 * i, ' '), "}");
+  }
+
+  /// Whether a reduction spends its time on memory: then several steps of it are taken at once.
+  bool is_light(std::span<const int32_t> group) const {
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    return inside.size() <= 5 &&
+        std::all_of(inside.begin(), inside.end(), [&](int32_t id) { return graph_.node(id).op != Op::math; });
+  }
+
+  /// Eight steps of a reduction in one pass over the accumulators, in the same order: as many streams from memory.
+  void print_column_steps(const std::string& indent, std::span<const int32_t> group, int axis,
+                          const std::string& last) {
+    constexpr int steps = 8;
+    const std::string r = "r" + std::to_string(axis), count = std::to_string(steps);
+    const std::vector<int32_t> inside = needed_inside(bodies(group), 0);
+    line(indent, "for (; " + r + " + " + count + " <= " + last + "; " + r + " += " + count + ") {");
+    line(indent, "  for (int64_t l = 0; l < nj; ++l) {");
+    for (int32_t g : group) {
+      const std::string a = number(g);
+      line(indent, "    " + std::string(value_type(graph_.node(g).dtype)) + " t" + a + " = a" + a + "[l];");
+    }
+    for (int step = 0; step < steps; ++step) {
+      axis_text_[axis] = step == 0 ? r : "(" + r + " + " + std::to_string(step) + ")";
+      line(indent, "    {");
+      for (int32_t id : inside) print_value(indent + "      ", id);
+      for (int32_t g : group) {
+        const Node& node = graph_.node(g);
+        const std::string t = "t" + number(g);
+        line(indent, "      " + t + " = " + combined(node.combine, node.dtype, t, value(graph_.child(node, 0))) + ";");
+      }
+      line(indent, "    }");
+    }
+    axis_text_[axis] = r;
+    for (int32_t g : group) line(indent, "    a" + number(g) + "[l] = t" + number(g) + ";");
+    line(indent, "  }");
+    line(indent, "}");
+  }
+
+  void finish_columns() {
+    result_.sizes[0] = results();
+    const std::string bounds = column_bounds("row");
+    add_function("wg_loop", "  for (int64_t row = begin; row < end; ++row) {\n" + bounds + head_ + rows_ + "  }\n");
+  }
+};
+
+}  // namespace
+
+KernelText print_columns(const Nest& nest, const Schedule& schedule) { return ColumnsPrinter(nest, schedule).print(); }
+
+}  // namespace wengert::compile
