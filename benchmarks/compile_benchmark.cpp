@@ -40,8 +40,14 @@ struct wg_context {
   const volatile int32_t* interrupt;
 };
 typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; } wg_arguments;
-static inline uint32_t wg_bits_f32(float x) { union { float value; uint32_t bits; } pattern = {x}; return pattern.bits; }
-static inline float wg_from_bits_f32(uint32_t x) { union { uint32_t bits; float value; } pattern = {x}; return pattern.value; }
+static inline uint32_t wg_bits_f32(float x) {
+  union { float value; uint32_t bits; } pattern = {x};
+  return pattern.bits;
+}
+static inline float wg_from_bits_f32(uint32_t x) {
+  union { uint32_t bits; float value; } pattern = {x};
+  return pattern.value;
+}
 static inline float wg_fma_f32(float a, float b, float c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   return __builtin_fmaf(a, b, c);

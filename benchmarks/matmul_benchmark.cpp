@@ -1,5 +1,6 @@
-// Matrix products: Wengert's matmul and its own kernels beside oneDNN called directly, and matrix times vector beside the
-// bandwidth of reading the matrix. Answers are checked first; the competitors take turns, and each reports its best time.
+// Matrix products: Wengert's matmul and its own kernels beside oneDNN called directly, and matrix times vector beside
+// the bandwidth of reading the matrix. Answers are checked first; the competitors take turns, and each reports its best
+// time.
 //
 //   matmul_benchmark [threads]
 #include <algorithm>

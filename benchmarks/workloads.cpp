@@ -1,5 +1,6 @@
-// Wengert's side of benchmarks/compare.py. Prints one line for each thing measured: name, tab, number; times in seconds,
-// the shortest of all; memory in bytes. Inputs and parameters are left in a folder for the others, answers for the check.
+// Wengert's side of benchmarks/compare.py. Prints one line for each thing measured: name, tab, number; times in
+// seconds, the shortest of all; memory in bytes. Inputs and parameters are left in a folder for the others, answers for
+// the check.
 //
 //   workloads eager <seconds>                            latency on one thread
 //   workloads operations <threads> <folder> <seconds>    large arrays with a fresh result each time, and the C triad

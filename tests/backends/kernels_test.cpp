@@ -276,7 +276,8 @@ static int32_t second(int32_t x) { return x * 7; }
 static int32_t third(int32_t x) { return x - 9; }
 static int32_t (*const table[3])(int32_t) = {first, second, third};
 static int32_t choose(int32_t x) {
-  switch (x) { case 0: return 11; case 1: return 29; case 2: return 3; case 3: return 57; case 4: return 5; case 5: return 91; default: return -1; }
+  switch (x) { case 0: return 11; case 1: return 29; case 2: return 3; case 3: return 57; case 4: return 5;
+       case 5: return 91; default: return -1; }
 })",
                                          R"(
   int32_t* out = (int32_t*)buffers[0];
@@ -527,7 +528,8 @@ TEST(KernelProcesses, a_stale_plug_in_is_refused_by_name_and_cc_compiles) {
   const Scratch scratch;
   write_text(scratch / "stale.c", R"(
     struct plugin { const char* revision; const char* version; void *compile, *release; };
-    const struct plugin* wengert_compiler_entry(void) { static const struct plugin old = {"wengert-clang-0"}; return &old; })");
+    const struct plugin* wengert_compiler_entry(void) { static const struct plugin old = {"wengert-clang-0"};
+         return &old; })");
   ASSERT_EQ(std::system(("cc -shared -fPIC -o " + scratch / "stale.so " + scratch / "stale.c").c_str()), 0);
   const Environment environment = {{"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_PLUGIN", scratch / "stale.so"}};
   const ChildReport report = run_child("1 2", environment);

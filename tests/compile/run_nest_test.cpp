@@ -14,8 +14,8 @@
 namespace wengert::compile {
 namespace {
 
-/// y = 2 x and z = x + x², where x and y are one memory, as they are where a kernel writes over an input that was given
-/// up: both results come from the old elements, whichever is stored first.
+/// y = 2 x and z = x + x², where x and y are one memory, as they are where a kernel writes over an input that was
+/// given up: both results come from the old elements, whichever is stored first.
 TEST(RunNest, StoresOverAnInputComeAfterItsLastUse) {
   for (const bool first : {true, false}) {
     Nest nest;

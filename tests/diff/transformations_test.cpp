@@ -60,10 +60,10 @@ TEST(Jvp, ErrorsNameTheLeaf) {
   EXPECT_EQ(
       test::error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array(1.0)}, "f"); }, ErrorKind::shape, "tangent-shape"),
       "jvp(f): tangent of argument 0, b f64[]: wanted f64[2], as the value has");
-  EXPECT_EQ(
-      test::error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype,
-                     "tangent-dtype"),
-      "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with x.astype(wg::float64)");
+  EXPECT_EQ(test::error_of([&] { jvp(f, Pair{x2, y2}, Pair{dx2, array({1.f, 2.f})}, "f"); }, ErrorKind::dtype,
+                           "tangent-dtype"),
+            "jvp(f): tangent of argument 0, b f32[2]: wanted f64[2], as the value has; convert it with "
+            "x.astype(wg::float64)");
   const auto g = [](const std::vector<Array>& v) { return v[0]; };
   test::error_of([&] { jvp(g, std::vector{x2}, std::vector{x2, x2}, "g"); }, ErrorKind::value, "tangent-structure");
 }

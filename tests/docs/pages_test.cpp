@@ -1,8 +1,8 @@
 // The pages of the documentation: what they quote is what the library prints, what they link to is there.
 //
-// A fenced block of a page is checked when a comment stands before it: <!-- printed: NAME --> says that the block is all
-// of the text NAME, <!-- excerpt: NAME --> that it is a part of it, or several parts with lines of "..." between them.
-// NAME is a text of printed_texts() below or a file of the repository.
+// A fenced block of a page is checked when a comment stands before it: <!-- printed: NAME --> says that the block is
+// all of the text NAME, <!-- excerpt: NAME --> that it is a part of it, or several parts with lines of "..." between
+// them. NAME is a text of printed_texts() below or a file of the repository.
 #include <gtest/gtest.h>
 
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // What bad input gets: one row for each pair of operation and cause, with the error's kind, id and full text.
 //
-// In a text, @ stands for "; called at errors_test.cpp:" and the line of here(), % for a folder of the test's own. A row
-// without @ has no line to name: a conversion, a function of any number of arguments, or a text was at fault.
+// In a text, @ stands for "; called at errors_test.cpp:" and the line of here(), % for a folder of the test's own. A
+// row without @ has no line to name: a conversion, a function of any number of arguments, or a text was at fault.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -96,7 +96,8 @@ const Row elementwise[] = {
      "clamp: x f32[2,3], low f32[4,5], high i64*[]: wanted shapes that broadcast: equal lengths from the last axis "
      "on, or 1@"},
     {[] { here(); leaky_relu(small(), other()); }, shape, "broadcast",
-     "leaky_relu: x f32[2,3], slope f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@"},
+     "leaky_relu: x f32[2,3], slope f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or "
+     "1@"},
     {[] { Array x = small(); here(); x -= other(); }, shape, "broadcast",
      "sub: a f32[2,3], b f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@"},
     {[] { here(); allclose(small(), other()); }, shape, "broadcast",
@@ -370,7 +371,8 @@ const Row rows[] = {
     {[] { here(); one_hot(whole(), -1); }, value, "one-hot-classes",
      "one_hot: -1 classes: wanted 0 or more@"},
     {[] { here(); one_hot(zeros({2}), 3); }, dtype, "labels-dtype",
-     "one_hot: labels f32[2], classes 3, dtype f32: wanted labels of an integer dtype; convert with astype(wg::int64)@"},
+     "one_hot: labels f32[2], classes 3, dtype f32: wanted labels of an integer dtype; convert with "
+     "astype(wg::int64)@"},
     {[] { here(); layer_norm(small(), zeros({2})); }, shape, "norm-vector",
      "layer_norm: x f32[2,3], weight f32[2]: wanted a weight of shape [3]@"},
     {[] { here(); layer_norm(array(1.f)); }, shape, "layer-norm-rank",
@@ -390,7 +392,8 @@ const Row rows[] = {
      "take: got a default-constructed or moved-from handle: wanted arrays with values; a layer's parameters are made "
      "by wg::nn::init(net, key)@"},
     {[] { here(); take_along_axis(small(), zeros({4, 1}, int64), 1); }, shape, "take-along-axis",
-     "take_along_axis: x f32[2,3], indices i64[4,1], axis 1: wanted equal lengths of x and indices but along the axis@"},
+     "take_along_axis: x f32[2,3], indices i64[4,1], axis 1: wanted equal lengths of x and indices but along the "
+     "axis@"},
     {[] { here(); add_along_axis(small(), zeros({2, 1}), zeros({2, 2}, int64), 1); }, shape, "index-values",
      "add_along_axis: x f32[2,3], values f32[2,1], indices i64[2,2], axis 1: wanted values of shape [2,2]@"},
     {[] { here(); dynamic_slice(small(), {array<int64_t>(1), array<int64_t>(2)}, {2, 2}); }, index, "index-range",
@@ -399,7 +402,8 @@ const Row rows[] = {
     {[] { here(); dynamic_slice(small(), {array<int64_t>(0)}, {2, 2}); }, shape, "dynamic-slice",
      "dynamic_slice: x f32[2,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not "
      "larger than x@"},
-    {[] { here(); dynamic_update_slice(small(), other(), {array<int64_t>(0), array<int64_t>(0)}); }, shape, "dynamic-slice",
+    {[] { here(); dynamic_update_slice(small(), other(), {array<int64_t>(0), array<int64_t>(0)}); }, shape,
+     "dynamic-slice",
      "dynamic_update_slice: x f32[2,3], update f32[4,5], start i64[], start i64[]: wanted one start of rank 0 for "
      "each axis, and a block not larger than x@"},
 };
@@ -411,7 +415,8 @@ Array twice(const Array& x) { return x * 2; }
 Array f64() { return zeros({2, 3}, float64); }
 
 const Row transformations[] = {
-    {[] { grad([](const Array& x) { here(); return sum(matmul(x, other())); }, "loss")(small()); }, shape, "matmul-inner",
+    {[] { grad([](const Array& x) { here(); return sum(matmul(x, other())); }, "loss")(small()); }, shape,
+     "matmul-inner",
      "matmul: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b@, in grad(loss)"},
     {[] { here(); grad(twice, "loss")(whole()); }, dtype, "grad-argument",
      "grad(loss): argument i64[2]: wanted a floating-point array; convert integers with x.astype(wg::float32)@"},
@@ -424,7 +429,8 @@ const Row transformations[] = {
      "grad(loss): the function returned nothing: wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp or "
      "wg::jacrev@"},
     {[] {
-       const auto inner = [](const Array& x) { return sum(grad([](const Array& y) { here(); return sum(y + other()); }, "inner")(x)); };
+       const auto added = [](const Array& y) { here(); return sum(y + other()); };
+       const auto inner = [&](const Array& x) { return sum(grad(added, "inner")(x)); };
        grad(inner, "outer")(small());
      }, shape, "broadcast",
      "add: a f32[2,3], b f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@, in "
@@ -441,10 +447,14 @@ const Row transformations[] = {
     {[] { here(); jvp(twice, small(), f64(), "twice"); }, dtype, "tangent-dtype",
      "jvp(twice): tangent of argument 0 f64[2,3]: wanted f32[2,3], as the value has; convert it with "
      "x.astype(wg::float32)@"},
-    {[] { here(); jvp([](const std::vector<Array>& x) { return x[0]; }, std::vector{small()}, std::vector{small(), small()}, "first"); },
+    {[] {
+       const auto first = [](const std::vector<Array>& x) { return x[0]; };
+       here(); jvp(first, std::vector{small()}, std::vector{small(), small()}, "first");
+     },
      value, "tangent-structure",
      "jvp(first): a tangent of 2 arrays for a value of 1 array: wanted a tree of the structure of the value@"},
-    {[] { auto [y, pullback] = vjp(twice, small()); pullback(small()); here(); pullback(small()); }, state, "pullback-consumed",
+    {[] { auto [y, pullback] = vjp(twice, small()); pullback(small()); here(); pullback(small()); }, state,
+     "pullback-consumed",
      "vjp: the pullback was used before: wanted one use; call vjp again, or linearize for several@"},
     {[] { auto [y, pullback] = vjp(twice, small()); here(); pullback(other()); }, shape, "cotangent-shape",
      "vjp: cotangent f32[4,5]: wanted f32[2,3], as the value has@"},
@@ -455,26 +465,31 @@ const Row transformations[] = {
     {[] { linear_transpose([](const Array& x) { return x * x; }, small()); }, value, "not-linear",
      "linear_transpose: the derivative of the function depends on its argument: wanted a linear function; use "
      "wg::linearize for its derivative at a point"},
-    {[] { here(); jacfwd([](const Array& x) { here(); return matmul(x, x); }, "square")(small()); }, shape, "matmul-inner",
+    {[] { here(); jacfwd([](const Array& x) { here(); return matmul(x, x); }, "square")(small()); }, shape,
+     "matmul-inner",
      "matmul: a f32[2,3], b f32[2,3]: wanted last dimension of a == second to last of b@, in jacfwd(square)"},
     {[] { here(); hessian(twice, "twice")(small()); }, shape, "grad-output-shape",
      "grad(twice): the function returned f32[2,3]: wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp "
      "or wg::jacrev@, in hessian(twice)"},
-    {[] { here(); check_grads([](const Array& x) { return sum(stop_gradient(x) * x); }, array({1.0, 2.0}), {}, "biased"); }, value,
+    {[] { here(); check_grads([](const Array& x) { return sum(stop_gradient(x) * x); }, array({1.0, 2.0}), {},
+     "biased"); }, value,
      "check-grads",
      "check_grads(biased): forward mode, order 1, operand [0] f64[2]: got 0.167850306: wanted 0.335700611 by finite "
      "differences, within 3.35728278e-07@"},
-    {[] { make_program([](const Array& x) { here(); return x.item<float>() > 0 ? x : -x; }, "branch")(array(1.f)); }, trace,
+    {[] { make_program([](const Array& x) { here(); return x.item<float>() > 0 ? x : -x; }, "branch")(array(1.f)); },
+     trace,
      "trace-no-value",
      "item: x f32[] has no value while a program is recorded: wanted a concrete array; keep the branch out of the "
      "recorded function, or select with wg::where@, in make_program(branch)"},
-    {[] { make_program([](const Array& x) { return sum(x) > 0 ? x : -x; }, "branch")(small()); }, trace, "trace-no-value",
+    {[] { make_program([](const Array& x) { return sum(x) > 0 ? x : -x; }, "branch")(small()); }, trace,
+     "trace-no-value",
      "bool: x bool[] has no value while a program is recorded: wanted a concrete array; keep the branch out of the "
      "recorded function, or select with wg::where, in make_program(branch)"},
     {[] { make_program([](const Array& x) { here(); return tanh(x) + other(); }, "f")(small()); }, shape, "broadcast",
      "add: a f32[2,3], b f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@, in "
      "make_program(f)"},
-    {[] { here(); grad([](const Array& x) { here(); return sum(underivable(x)); }, "loss")(small()); }, value, "no-derivative",
+    {[] { here(); grad([](const Array& x) { here(); return sum(underivable(x)); }, "loss")(small()); }, value,
+     "no-derivative",
      "underivable: has no derivative rule: wanted a tangent formula in its room; wg::stop_gradient(x) makes it a "
      "constant@, in grad(loss)"},
 };
@@ -499,7 +514,8 @@ const Row programs[] = {
      "parse_program: line 2, equation 0, tanh: result 0 is f32[3], wanted f32[2]"},
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x)\n  return y\n}"); }, value, "program-parse",
      "parse_program: line 2, equation 0, add: has 1 operand, wanted at least 2"},
-    {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x, 1:i32[])\n  return y\n}"); }, value, "program-parse",
+    {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x, 1:i32[])\n  return y\n}"); }, value,
+     "program-parse",
      "parse_program: line 2, equation 0, add: a f32[2], b i32[]: wanted equal dtypes; convert with astype()"},
 };
 INSTANTIATE_TEST_SUITE_P(Programs, Errors, ::testing::ValuesIn(programs));
@@ -526,7 +542,8 @@ const Row models[] = {
      "matmul: a f32[4,5], b f32[3,4]: wanted last dimension of a == second to last of b@"},
     {[] { here(); nn::init(nn::Linear{3, -4}, random::key(0)); }, shape, "shape-negative",
      "shape: got a length of -4: wanted lengths >= 0@"},
-    {[] { const auto net = nn::init(nn::Conv2d{.in = 4, .out = 2}, random::key(0)); here(); net(image()); }, shape, "conv-channels",
+    {[] { const auto net = nn::init(nn::Conv2d{.in = 4, .out = 2}, random::key(0)); here(); net(image()); }, shape,
+     "conv-channels",
      "conv2d: x f32[1,3,8,8], w f32[2,4,1,1], stride [1,1], padding [0,0], dilation [1,1], groups 1: wanted channels "
      "of x == groups * axis 1 of w, and output channels in equal groups@"},
     {[] { here(); nn::apply(nn::Dropout{}, small(), training); }, value, "nn-key",
@@ -536,23 +553,29 @@ const Row models[] = {
      "Dropout: rate 1.000000: wanted a rate from 0 to below 1@"},
     {[] { here(); nn::apply(nn::init(nn::BatchNorm{4}, random::key(0)), small()); }, shape, "batch-norm-channels",
      "BatchNorm: f32[2,3]: wanted [N, 4, ...]@"},
-    {[] { here(); nn::apply(nn::init(nn::BatchNorm{3}, random::key(0)), zeros({1, 3}), training); }, shape, "batch-norm-count",
+    {[] { here(); nn::apply(nn::init(nn::BatchNorm{3}, random::key(0)), zeros({1, 3}), training); }, shape,
+     "batch-norm-count",
      "BatchNorm: f32[1,3] in training: wanted at least two values for each channel; use a larger batch@"},
     {[] { here(); nn::LayerNorm{{4}}(small()); }, shape, "layer-norm-shape",
      "LayerNorm: f32[2,3]: wanted last axes [4]@"},
-    {[] { const auto net = nn::init(nn::Embedding{5, 2}, random::key(0)); here(); net(array<int64_t>({5})); }, index, "index-range",
+    {[] { const auto net = nn::init(nn::Embedding{5, 2}, random::key(0)); here(); net(array<int64_t>({5})); }, index,
+     "index-range",
      "take: x f32[5,2], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4@"},
     {[] { here(); nn::mse(small(), other()); }, shape, "broadcast",
      "mse: a f32[2,3], b f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@"},
-    {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(List{small()}, sgd.init(List{small()}), List{}); }, value,
+    {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(List{small()}, sgd.init(List{small()}), List{}); },
+     value,
      "optimizer-tree",
      "sgd: 1 parameter, 0 leaves of the gradient: wanted trees of one structure@"},
-    {[] { const auto adam = optim::adam(0.1); here(); adam.update(List{small()}, adam.init(List{none()}), List{small()}); }, state,
+    {[] { const auto adam = optim::adam(0.1);
+       here(); adam.update(List{small()}, adam.init(List{none()}), List{small()}); }, state,
      "optimizer-state",
      "adam: a gradient but no state for '[0]': wanted the state that init() makes for these parameters@"},
-    {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(small(), sgd.init(small()), other()); }, shape, "optimizer-shape",
+    {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(small(), sgd.init(small()), other()); }, shape,
+     "optimizer-shape",
      "sgd: parameter f32[2,3], gradient f32[4,5]: wanted a gradient of the parameter's shape@"},
-    {[] { const auto adam = optim::adam(0.1); here(); adam.update(small(), adam.init(small()), f64()); }, dtype, "optimizer-dtype",
+    {[] { const auto adam = optim::adam(0.1); here(); adam.update(small(), adam.init(small()), f64()); }, dtype,
+     "optimizer-dtype",
      "adam: parameter f32[2,3], gradient f64[2,3]: wanted a gradient of the parameter's dtype@"},
 };
 INSTANTIATE_TEST_SUITE_P(Models, Errors, ::testing::ValuesIn(models));
@@ -576,7 +599,8 @@ const Row files[] = {
     {[] { here(); data::read_idx(missing()); }, io, "idx-open",
      "read_idx: %/missing: No such file or directory: wanted a readable file@"},
     {[] { here(); data::read_idx(file(bytes({1, 2, 3, 4, 5}))); }, io, "idx-header",
-     "read_idx: %/file: its first bytes are no IDX header: wanted two zero bytes, a type code and a rank of at most 8@"},
+     "read_idx: %/file: its first bytes are no IDX header: wanted two zero bytes, a type code and a rank of at most "
+     "8@"},
     {[] { here(); data::read_idx(file(bytes({0, 0, 8, 1, 0, 0, 0, 9, 1, 2}))); }, io, "idx-truncated",
      "read_idx: %/file: it ends 7 bytes early: wanted as many elements as its header says@"},
     {[] { here(); data::read_idx(file(bytes({0, 0, 8, 1, 0, 0, 0, 1, 1, 2}))); }, io, "idx-long",
@@ -604,10 +628,12 @@ const Row files[] = {
      "write_npy: %/missing/x.npy.tmp: No such file or directory: wanted a folder that can be written to@"},
     {[] { here(); wengert::io::load_checkpoint(missing(), Two{}); }, io, "file-open",
      "load_checkpoint: %/missing: No such file or directory: wanted a readable file@"},
-    {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{small(), small()}); }, value,
+    {[] { const auto path = saved({small(), {}});
+       here(); wengert::io::load_checkpoint(path, Two{small(), small()}); }, value,
      "checkpoint-missing",
      "load_checkpoint: %/missing: b: is not in it: wanted f32[2,3]@"},
-    {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{other(), {}}); }, shape,
+    {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{other(), {}}); },
+     shape,
      "checkpoint-shape",
      "load_checkpoint: %/missing: a: is f32[2,3]: wanted f32[4,5]@"},
     {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{f64(), {}}); }, dtype,

@@ -1,5 +1,6 @@
-// Random operations with random shapes, dtypes and parameters, sensible and absurd: each gives the plain evaluator's result
-// or an error of the house's form. WENGERT_FUZZ_CASES and WENGERT_FUZZ_SEED in the environment make longer and other runs.
+// Random operations with random shapes, dtypes and parameters, sensible and absurd: each gives the plain evaluator's
+// result or an error of the house's form. WENGERT_FUZZ_CASES and WENGERT_FUZZ_SEED in the environment make longer and
+// other runs.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,5 +1,5 @@
-// What goes on after a failure: no memory, no compiler, no cache, exceptions of the user's own. Children are this program
-// again with another environment.
+// What goes on after a failure: no memory, no compiler, no cache, exceptions of the user's own. Children are this
+// program again with another environment.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -276,7 +276,8 @@ TEST(Environment, OfUnknownValuesIsAnError) {
             "error value compiler-choice WENGERT_COMPILER: got 'tcc': wanted auto, clang, cc or none");
   EXPECT_EQ(
       error("WENGERT_ISA=mmx"),
-      "error value instruction-set WENGERT_ISA: got 'mmx': wanted baseline, avx2 or avx512; unset it to use all that this CPU has");
+      "error value instruction-set WENGERT_ISA: got 'mmx': wanted baseline, avx2 or avx512; unset it to use all that "
+      "this CPU has");
   EXPECT_EQ(error("WENGERT_CACHE_MIB=much"),
             "error value cache-limit WENGERT_CACHE_MIB: got 'much': wanted a whole number of MiB, at least 1");
 }

@@ -129,9 +129,9 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
   EXPECT_EQ(
       error([](Tree& t) { t.text = "b"; }),
       "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved");
-  EXPECT_EQ(
-      error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
-      "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of save_checkpoint; read_npz reads others");
+  EXPECT_EQ(error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
+            "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of "
+            "save_checkpoint; read_npz reads others");
 }
 
 TEST(Checkpoint, DamageIsAnErrorOrHarmless) {
@@ -192,7 +192,8 @@ TEST(Checkpoint, WhatCannotBeWrittenLeavesTheOldOne) {
     const FileLimit full(limit);
     EXPECT_EQ(
         error_of([&] { io::save_checkpoint(scratch / "c.npz", make_tree(4)); }, scratch / ""),
-        "io file-write: save_checkpoint: c.npz: File too large: wanted room on the disk; what stood there before is unchanged");
+        "io file-write: save_checkpoint: c.npz: File too large: wanted room on the disk; what stood there before is "
+        "unchanged");
   }
   EXPECT_EQ(content(scratch / "c.npz"), old);
   EXPECT_EQ(scratch.names(), std::vector<std::string>{"c.npz"});
@@ -209,7 +210,8 @@ TEST(Checkpoint, NamesThatCannotBeFiles) {
   const Scratch scratch;
   EXPECT_EQ(
       error_of([&] { io::save_checkpoint(scratch / "none/c.npz", make_tree(1)); }, scratch / ""),
-      "io file-write: save_checkpoint: none/c.npz.tmp: No such file or directory: wanted a folder that can be written to");
+      "io file-write: save_checkpoint: none/c.npz.tmp: No such file or directory: wanted a folder that can be written "
+      "to");
   EXPECT_EQ(error_of([&] { io::save_checkpoint("/dev/null", make_tree(1)); }),
             "io file-write: save_checkpoint: /dev/null: is no regular file: wanted a name for a file");
   EXPECT_TRUE(fs::is_character_file("/dev/null"));

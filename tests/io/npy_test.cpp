@@ -197,7 +197,8 @@ TEST(Npy, LargeClaimsAllocateNothing) {
       npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1099511627776, 1099511627776), }\n"));
   EXPECT_EQ(
       error_of([&] { io::read_npy(scratch / "x.npy"); }, scratch / ""),
-      "io npy-size: read_npy: x.npy: an array of shape [0,1099511627776,1099511627776]: wanted one that fits into memory");
+      "io npy-size: read_npy: x.npy: an array of shape [0,1099511627776,1099511627776]: wanted one that fits into "
+      "memory");
   EXPECT_LT(memory::statistics().peak, before + (1 << 20));
 }
 
@@ -211,10 +212,12 @@ TEST(Npy, ErrorsSayWhatIsWrong) {
   const std::string start = "{'descr': '<f4', 'fortran_order': False, 'shape': ";
   EXPECT_EQ(
       error(start + "(2,)}", "1234567"),
-      "io npy-truncated: read_npy: x.npy: 7 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
+      "io npy-truncated: read_npy: x.npy: 7 bytes follow its header: wanted 8 bytes of elements, as its header says; "
+      "fetch the file again");
   EXPECT_EQ(
       error(start + "(2,)}", "123456789"),
-      "io npy-long: read_npy: x.npy: 9 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch the file again");
+      "io npy-long: read_npy: x.npy: 9 bytes follow its header: wanted 8 bytes of elements, as its header says; fetch "
+      "the file again");
   EXPECT_EQ(error(start + "(1, 1, 1, 1, 1, 1, 1, 1, 1)}", "1234"),
             "io npy-rank: read_npy: x.npy: an array of 9 axes: wanted at most 8; reshape it before saving");
   EXPECT_EQ(
@@ -223,11 +226,13 @@ TEST(Npy, ErrorsSayWhatIsWrong) {
       "convert it with astype before saving");
   EXPECT_EQ(
       error("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", "1234"),
-      "io npy-dtype: read_npy: x.npy: elements of dtype a structure: wanted bool, uint8, int32, int64, float32 or float64; "
+      "io npy-dtype: read_npy: x.npy: elements of dtype a structure: wanted bool, uint8, int32, int64, float32 or "
+      "float64; "
       "convert it with astype before saving");
   EXPECT_EQ(
       error("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", "\x07"),
-      "io npy-bool: read_npy: x.npy: an element of dtype bool is neither 0 nor 1: wanted whole data; fetch the file again");
+      "io npy-bool: read_npy: x.npy: an element of dtype bool is neither 0 nor 1: wanted whole data; fetch the file "
+      "again");
   for (const char* header :
        {"", "{}", "{'descr': '<f4', 'shape': ()}",
         "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': ()}",
@@ -244,12 +249,13 @@ TEST(Npy, ErrorsSayWhatIsWrong) {
             "io file-open: read_npy: none.npy: No such file or directory: wanted a readable file");
   EXPECT_EQ(error_of([&] { io::read_npy(folder); }),
             "io file-open: read_npy: " + folder + ": is no regular file: wanted a regular file");
-  EXPECT_EQ(
-      error_of([&] { io::read_npy(fixture("stored.npz")); }, fixture("")),
-      "io npy-magic: read_npy: stored.npz: its first bytes are not those of a .npy file: wanted a file that numpy.save or write_npy wrote");
+  EXPECT_EQ(error_of([&] { io::read_npy(fixture("stored.npz")); }, fixture("")),
+            "io npy-magic: read_npy: stored.npz: its first bytes are not those of a .npy file: wanted a file that "
+            "numpy.save or write_npy wrote");
   EXPECT_EQ(
       error_of([&] { io::read_npz(fixture("scalar.npy")); }, fixture("")),
-      "io zip-directory: read_npz: scalar.npy: its directory is missing or corrupt: wanted a whole .npz file; fetch it again");
+      "io zip-directory: read_npz: scalar.npy: its directory is missing or corrupt: wanted a whole .npz file; fetch "
+      "it again");
 }
 
 TEST(Npy, ValuesThatAreNotThereAreErrors) {

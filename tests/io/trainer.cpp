@@ -1,4 +1,5 @@
-// A small training run that saves itself after every batch, for the tests that stop it.  trainer FOLDER EPOCHS [--resume]
+// A small training run that saves itself after every batch, for the tests that stop it.  trainer FOLDER EPOCHS
+// [--resume]
 #include <cstdio>
 #include <cstdlib>
 

@@ -30,16 +30,16 @@ Net make_net() {
 }
 
 TEST(Models, PrintASummary) {
-  EXPECT_EQ(
-      nn::summary(make_net()),
-      "layer     kind       arrays                                                                      elements  bytes\n"
-      "          Net        scale f32[]                                                                        1      4\n"
-      "conv      Conv2d     weight f32[4,1,3,3], bias f32[4]                                                  40    160\n"
-      "norm      BatchNorm  weight f32[4], bias f32[4], mean f32[4] (buffer), variance f32[4] (buffer)        16     64\n"
-      "pool      MaxPool2d                                                                                     0      0\n"
-      "dense[0]  Linear     weight f32[16,8], bias f32[8]                                                    136    544\n"
-      "dense[1]  Linear     weight f32[8,3], bias f32[3]                                                      27    108\n"
-      "212 parameters, 848 bytes; 8 in buffers, 32 bytes\n");
+  EXPECT_EQ("\n" + nn::summary(make_net()), R"(
+layer     kind       arrays                                                                      elements  bytes
+          Net        scale f32[]                                                                        1      4
+conv      Conv2d     weight f32[4,1,3,3], bias f32[4]                                                  40    160
+norm      BatchNorm  weight f32[4], bias f32[4], mean f32[4] (buffer), variance f32[4] (buffer)        16     64
+pool      MaxPool2d                                                                                     0      0
+dense[0]  Linear     weight f32[16,8], bias f32[8]                                                    136    544
+dense[1]  Linear     weight f32[8,3], bias f32[3]                                                      27    108
+212 parameters, 848 bytes; 8 in buffers, 32 bytes
+)");
   EXPECT_EQ(nn::summary(array({1.0, 2.0})),
             "layer  kind   arrays  elements  bytes\n"
             "       Array  f64[2]         2     16\n"
@@ -118,10 +118,10 @@ struct Copies {
 };
 
 TEST(Models, ReportStateOfLayersThatAreNotTheirs) {
-  expect_error(
-      [] { nn::apply(nn::init(Copies{}, random::key(0)), ones({4, 2}), {.training = true}); }, ErrorKind::state,
-      "nn-buffer",
-      "nn::apply: an update of a buffer that is not in the model: wanted buffers of the model itself; call layers by reference, not on copies");
+  expect_error([] { nn::apply(nn::init(Copies{}, random::key(0)), ones({4, 2}), {.training = true}); },
+               ErrorKind::state, "nn-buffer",
+               "nn::apply: an update of a buffer that is not in the model: wanted buffers of the model itself; "
+               "call layers by reference, not on copies");
 }
 
 // Initializers -------------------------------------------------------------------------------------------

@@ -125,18 +125,21 @@ TEST(IndexOutside, IsAnErrorThatNamesIt) {
               "take: x f32[5,3], indices i64[2,1], index -4 on an axis of length 3: wanted an index from -3 to 2");
     EXPECT_EQ(
         error_of([&] { take(x, indices({INT64_MIN})); }, ErrorKind::index, "index-range"),
-        "take: x f32[5,3], indices i64[1], index -9223372036854775808 on an axis of length 5: wanted an index from -5 to 4");
+        "take: x f32[5,3], indices i64[1], index -9223372036854775808 on an axis of length 5: wanted an index from -5 "
+        "to 4");
     EXPECT_EQ(
         error_of([&] { take_along_axis(x, array({{int64_t{7}}}), 0); }, ErrorKind::index, "index-range"),
         "take_along_axis: x f32[5,3], indices i64[1,3], index 7 on an axis of length 5: wanted an index from -5 to 4");
     EXPECT_EQ(
         error_of([&] { dynamic_slice(x, {array(int64_t{3}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index,
                  "index-range"),
-        "dynamic_slice: x f32[5,3], start i64[], start i64[], index 3 on an axis of length 5: wanted an index from -5 to 2");
+        "dynamic_slice: x f32[5,3], start i64[], start i64[], index 3 on an axis of length 5: wanted an index from -5 "
+        "to 2");
     EXPECT_EQ(
         error_of([&] { dynamic_slice(x, {array(int64_t{-2}), array(int64_t{1})}, {3, 2}); }, ErrorKind::index,
                  "index-range"),
-        "dynamic_slice: x f32[5,3], start i64[], start i64[], index -2 on an axis of length 5: wanted an index from -5 to 2");
+        "dynamic_slice: x f32[5,3], start i64[], start i64[], index -2 on an axis of length 5: wanted an index from "
+        "-5 to 2");
     EXPECT_EQ(
         error_of([&] { dynamic_update_slice(x, ones({2, 2}), {array(int64_t{4}), array(int64_t{0})}); },
                  ErrorKind::index, "index-range"),
@@ -146,7 +149,8 @@ TEST(IndexOutside, IsAnErrorThatNamesIt) {
       EXPECT_EQ(
           error_of([&] { scatter(name, {2, 6}); }, ErrorKind::index, "index-range"),
           std::string(name) +
-              ": x f32[5,3], values f32[2,3], indices i64[2], index 6 on an axis of length 5: wanted an index from -5 to 4");
+              ": x f32[5,3], values f32[2,3], indices i64[2], index 6 on an axis of length 5: wanted an index from -5 "
+              "to 4");
     }
     EXPECT_EQ(values_of(x), values_of(counting({5, 3})));
   });
@@ -220,12 +224,12 @@ TEST(IndexOutside, IsFoundInEverySchedule) {
 
 TEST(IndexErrors, OfShapesAndDtypes) {
   const Array x = counting({5, 3});
-  EXPECT_EQ(
-      error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),
-      "take: x f32[5,3], indices f32[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
-  EXPECT_EQ(
-      error_of([&] { take(x, array({true, false})); }, ErrorKind::dtype, "index-dtype"),
-      "take: x f32[5,3], indices bool[2], axes [0], at 0: wanted indices of an integer dtype; convert with astype(wg::int64)");
+  EXPECT_EQ(error_of([&] { take(x, array({1.f, 2.f})); }, ErrorKind::dtype, "index-dtype"),
+            "take: x f32[5,3], indices f32[2], axes [0], at 0: wanted indices of an integer dtype; convert with "
+            "astype(wg::int64)");
+  EXPECT_EQ(error_of([&] { take(x, array({true, false})); }, ErrorKind::dtype, "index-dtype"),
+            "take: x f32[5,3], indices bool[2], axes [0], at 0: wanted indices of an integer dtype; convert with "
+            "astype(wg::int64)");
   EXPECT_EQ(error_of([&] { take(x, indices({0}), 2); }, ErrorKind::shape, "axis-range"),
             "take: x f32[5,3], axis 2: wanted an axis from -2 to 1");
   EXPECT_EQ(error_of([&] { take(zeros({0, 3}), indices({0})); }, ErrorKind::index, "index-empty"),
@@ -235,11 +239,13 @@ TEST(IndexErrors, OfShapesAndDtypes) {
       "take_along_axis: x f32[5,3], indices i64[1], axis 0: wanted equal lengths of x and indices but along the axis");
   EXPECT_EQ(
       error_of([&] { dynamic_slice(x, {array(int64_t{0})}, {2, 2}); }, ErrorKind::shape, "dynamic-slice"),
-      "dynamic_slice: x f32[5,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not larger than x");
+      "dynamic_slice: x f32[5,3], start i64[], sizes [2,2]: wanted one start of rank 0 for each axis, and a block not "
+      "larger than x");
   EXPECT_EQ(
       error_of([&] { dynamic_update_slice(x, ones({2, 2}, float64), {array(0), array(0)}); }, ErrorKind::dtype,
                "dtype-equal"),
-      "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; convert with astype()");
+      "dynamic_update_slice: x f32[5,3], update f64[2,2], start i32[], start i32[]: wanted an update of x's dtype; "
+      "convert with astype()");
   EXPECT_EQ(
       error_of([&] { add_along_axis(x, ones({2, 3}), zeros({1, 3}, int64), 0); }, ErrorKind::shape, "index-values"),
       "add_along_axis: x f32[5,3], values f32[2,3], indices i64[1,3], axis 0: wanted values of shape [1,3]");
@@ -419,8 +425,8 @@ TEST(IndexExpression, Errors) {
       text("index: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
   EXPECT_EQ(
       error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
-      text(
-          "index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last axis on, or 1"));
+      text("index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last "
+           "axis on, or 1"));
   EXPECT_EQ(error_of([&] { x[indices({1, 9})]; }, ErrorKind::index, "index-range"),
             text("take: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x.at(7).set(1); }, ErrorKind::index, "index-range"),
@@ -433,8 +439,8 @@ TEST(IndexExpression, Errors) {
             text("set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
   EXPECT_EQ(
       error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
-      text(
-          "scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4"));
+      text("scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index "
+           "from -5 to 4"));
   error_of([&] { array({true}).at(0).add(true); }, ErrorKind::dtype, "dtype-numeric");
   error_of([&] { array({true}).at(indices({0})).add(true); }, ErrorKind::dtype, "dtype-numeric");
 }
@@ -498,8 +504,8 @@ TEST(IndexExpression, GradientOfManyIsOneVector) {
   EXPECT_EQ(values_of(g), values_of(2 * x));
 }
 
-/// One cotangent is added in place while a kernel of more loops reads it for the values: it must be added once, not once
-/// for each index.
+/// One cotangent is added in place while a kernel of more loops reads it for the values: it must be added once, not
+/// once for each index.
 TEST(IndexedAdd, OnAnAxisOfLengthOneAddsItsCotangentOnce) {
   const Array x = counting({1, 3}, float64), w = counting({1, 3}, float64) + 2;
   const auto loss = [&](const Array& a) { return sum(a * w) + sum(a.at(array({0, 0})).add(sum(a)) * w); };

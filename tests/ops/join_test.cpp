@@ -1,4 +1,5 @@
-// Concatenation, splitting and padding against plain loops over indices, in every dtype and layout; derivatives, errors.
+// Concatenation, splitting and padding against plain loops over indices, in every dtype and layout; derivatives,
+// errors.
 #include "tests/ops/shape_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"

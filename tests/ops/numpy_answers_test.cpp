@@ -84,7 +84,8 @@ TEST(NumpyAnswers, AreThoseOfThePlainEvaluator) {
   }
 }
 
-/// Whether the plain evaluator computes it by the one function of libm that has its name: kernels are held to libm then.
+/// Whether the plain evaluator computes it by the one function of libm that has its name: kernels are held to libm
+/// then.
 bool is_function_of_libm(const Primitive& p) {
   const Sample& sample = p.samples.cases.front();
   if (!p.lower || !accepted(p, sample, float64)) return false;

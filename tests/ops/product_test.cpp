@@ -360,7 +360,8 @@ TEST(Products, RejectWhatDoesNotFit) {
   expect_error(
       [&] { wg::dot_general(m23, m45, {{2}, {0}, {}, {}}); }, ErrorKind::shape, "product-axes",
       "dot_general: a f32[2,3], b f32[4,5], lhs_contract [2], rhs_contract [0]"
-      ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted and batch axes that a and b have, each named once");
+      ", lhs_batch [], rhs_batch [], dtype f32, precision \"highest\": wanted contracted and batch axes that a and b "
+      "have, each named once");
   expect_error(
       [&] { wg::dot_general(m23, m23, {{0}, {0}, {}, {}}, wg::int32); }, ErrorKind::dtype, "product-dtype",
       "dot_general: a f32[2,3], b f32[2,3], lhs_contract [0], rhs_contract [0]"

@@ -167,7 +167,8 @@ TEST(Slice, NamesWhatIsWrong) {
                "slice: x f32[2,3], starts [0,1], limits [2,4]: wanted along axis 1 0 <= start <= limit <= 3");
   expect_error(
       [&] { slice(x, {1, 2}, {-2, -1}, {-1, -1}); }, ErrorKind::index, "slice-range",
-      "slice: x f32[2,3], starts [1,2], limits [-2,-1], strides [-1,-1]: wanted along axis 0 1 >= start >= limit >= -1, "
+      "slice: x f32[2,3], starts [1,2], limits [-2,-1], strides [-1,-1]: wanted along axis 0 1 >= start >= limit >= "
+      "-1, "
       "for a negative stride");
   EXPECT_EQ(thrown_by([&] { slice(x, {-1, 0}, {1, 1}); }).id(), "slice-range");
   EXPECT_EQ(thrown_by([&] { slice(x, {2, 0}, {1, 1}); }).id(), "slice-range");

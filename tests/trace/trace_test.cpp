@@ -71,7 +71,8 @@ TEST(Escape, NamesTheFunctionItCameFrom) {
   EXPECT_TRUE(
       test::error_of([&] { kept + 1; }, ErrorKind::trace, "trace-escaped")
           .starts_with(
-              "grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one too"));
+              "grad(loss): its value f64[2] is used outside of it: wanted the values that it returns; return this one "
+              "too"));
   const auto use = [&](const Array& x) { return sum(x * kept); };
   const std::string text = test::thrown_by([&] { grad(use, "other")(x2); }).what();
   EXPECT_NE(text.find("grad(loss): its value"), text.npos) << text;

@@ -201,7 +201,8 @@ TEST(Tree, StructuresCompareHashAndPrint) {
       to_string(s),
       "Model{first: " + linear + ", layers: [" + linear + ", " + linear +
           "], pair: [*, *], named: "
-          "{\"a\": *, \"b\": *}, both: (*, true), labelled: (*, 'text'), maybe: *, act: Relu{}, hidden: Hidden{rate: 0.5, "
+          "{\"a\": *, \"b\": *}, both: (*, true), labelled: (*, 'text'), maybe: *, act: Relu{}, hidden: Hidden{rate: "
+          "0.5, "
           "mask: *}, mean: Buffer{value: *}, mode: Mode(0), function: function, shape: Shape}");
   EXPECT_EQ(to_string(tree::structure(std::optional<Array>())), "none");
   Model other = make_model();

@@ -3,9 +3,10 @@
 //        prebuild_kernels --texts <folder>    only writes the texts, for whoever compiles them
 //
 // What is common: every primitive, forward and backward, as the samples in its room call it, operands repeated along an
-// axis, reductions of vectors and matrices, and the training steps of small networks. Nothing is computed to find that out: each text that is asked for
-// gets a function that does nothing. Writes <folder>/kernels.rsp, the names of the objects, and <folder>/table.cpp, which
-// registers their functions. Objects of an earlier run are kept. Without the plug-in the C compiler is used.
+// axis, reductions of vectors and matrices, and the training steps of small networks. Nothing is computed to find that
+// out: each text that is asked for gets a function that does nothing. Writes <folder>/kernels.rsp, the names of the
+// objects, and <folder>/table.cpp, which registers their functions. Objects of an earlier run are kept. Without the
+// plug-in the C compiler is used.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -313,12 +314,12 @@ class Builder {
       }
       rows += "},\n";
     }
-    write(
-        folder_ / "table.cpp",
-        "// Written by tools/prebuild.\n#include \"wengert/backends/cpu/kernels.hpp\"\n\nextern \"C\" {\n" +
-            declarations + "}\n\nnamespace wengert::cpu {\nnamespace {\n\nconstexpr PrebuiltKernel prebuilt[] = {\n" +
-            rows +
-            "};\nconst bool registered = (register_prebuilt(prebuilt), true);\n\n}  // namespace\n}  // namespace wengert::cpu\n");
+    write(folder_ / "table.cpp",
+          "// Written by tools/prebuild.\n#include \"wengert/backends/cpu/kernels.hpp\"\n\nextern \"C\" {\n" +
+              declarations + "}\n\nnamespace wengert::cpu {\nnamespace {\n\nconstexpr PrebuiltKernel prebuilt[] = {\n" +
+              rows +
+              "};\nconst bool registered = (register_prebuilt(prebuilt), true);\n\n}  // namespace\n}  // namespace "
+              "wengert::cpu\n");
   }
 
   fs::path folder_, objects_;

@@ -15,13 +15,15 @@ constexpr const char* abi_text =
     "typedef struct wg_context wg_context;\n"
     "typedef int32_t (*wg_body)(const wg_context* context, const void* arguments, int64_t begin, int64_t end);\n"
     "struct wg_context {\n"
-    "  int32_t (*parallel_for)(const wg_context* context, wg_body body, const void* arguments, int64_t count, int64_t chunk);\n"
+    "  int32_t (*parallel_for)(const wg_context* context, wg_body body, const void* arguments, int64_t count, int64_t "
+    "chunk);\n"
     "  void* (*scratch)(const wg_context* context, int64_t bytes);\n"
     "  int32_t (*print)(const wg_context* context, const char* text);\n"
     "  int32_t (*callback)(const wg_context* context, int64_t id, void* const* buffers);\n"
     "  const volatile int32_t* interrupt;\n"
     "};\n"
-    "typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; char* partial; } wg_arguments;\n\n";
+    "typedef struct wg_arguments { void* const* buffers; const int64_t* sizes; const wg_scalar* scalars; char* "
+    "partial; } wg_arguments;\n\n";
 
 }  // namespace
 

@@ -120,8 +120,8 @@ class Lowerer {
     return true;
   }
 
-  /// A view that the layout of its operand does not allow, such as a reshape of a transpose: a row-major copy allows it,
-  /// and costs less than dividing indices for every element.
+  /// A view that the layout of its operand does not allow, such as a reshape of a transpose: a row-major copy allows
+  /// it, and costs less than dividing indices for every element.
   bool wants_copy(const Equation& e, uint32_t operand) const {
     return options_.fuse && needs_memory_[e.results] && result_.values[operand].kind != Value::absent &&
         !result_.values[operand].layout->contiguous;
@@ -404,8 +404,8 @@ class Lowerer {
     }
   }
 
-  /// Dense. Axes in the order of an operand, so that what runs over both goes through memory in one direction. One that is not
-  /// row-major comes first: somebody chose it, such as a convolution its channels-last images.
+  /// Dense. Axes in the order of an operand, so that what runs over both goes through memory in one direction. One that
+  /// is not row-major comes first: somebody chose it, such as a convolution its channels-last images.
   const Layout* choose_layout(uint32_t variable) const {
     const Type* type = p_.type(variable);
     const Layout* found = nullptr;

@@ -232,8 +232,9 @@ class RowsPrinter : public ReductionPrinter {
     return false;
   }
 
-  /// In the last pass before the loop that stores a row, where that computes expensive functions and memory would be idle:
-  /// the next row of what is read and written along the lanes. Reading past the end of an array does no harm that way.
+  /// In the last pass before the loop that stores a row, where that computes expensive functions and memory would be
+  /// idle: the next row of what is read and written along the lanes. Reading past the end of an array does no harm that
+  /// way.
   void print_fetch_ahead(const std::string& indent, int lane) {
     const int64_t length = extents_[static_cast<size_t>(lane)];
     if (schedule_.outer.empty() || !computes_expensively() || length < shortest_row_to_fetch ||

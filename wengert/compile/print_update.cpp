@@ -91,8 +91,8 @@ class UpdatePrinter : public KernelPrinter {
     return false;
   }
 
-  /// Values not yet known that depend on the axes in `open` alone; then the check of the indices among them, and whether
-  /// their place is this thread's.
+  /// Values not yet known that depend on the axes in `open` alone; then the check of the indices among them, and
+  /// whether their place is this thread's.
   void print_ready_values(const std::string& indent, uint64_t open, std::vector<bool>& known) {
     bool checked = false, placed = false;
     const Store& store = nest_.stores[0];

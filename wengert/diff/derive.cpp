@@ -96,7 +96,8 @@ void want_few_outputs(const Primitive& primitive, size_t count) {
   if (count <= 64) return;  // masks have 64 bits
   throw Error(ErrorKind::value, "derivative-outputs",
               std::string(primitive.name) + ": " + std::to_string(count) +
-                  " outputs under differentiation: wanted at most 64; return fewer arrays, or stack them" + call_site());
+                  " outputs under differentiation: wanted at most 64; return fewer arrays, or stack them" +
+                  call_site());
 }
 
 /// The tangents of the outputs, by the primitive's rule or through its body. Undefined: zero.

@@ -24,7 +24,8 @@ class PartialRecorder final : public Recorder {
   }
 };
 
-/// The map from the inputs of a recording, numbers of arguments in `arguments`, to the tangents. Input -1 must not occur.
+/// The map from the inputs of a recording, numbers of arguments in `arguments`, to the tangents. Input -1 must not
+/// occur.
 LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const std::vector<int>& arguments,
                      std::span<const Array> values, std::span<const Array> tangents, const Label& label) {
   std::vector<const Type*> outputs;

@@ -70,7 +70,8 @@ std::string piece(const InputFile& file, int64_t at, int64_t bytes) {
   return text;
 }
 
-/// Replaces those of `values` that are all ones by what the wide field among the extra fields says. False if it lacks them.
+/// Replaces those of `values` that are all ones by what the wide field among the extra fields says. False if it lacks
+/// them.
 bool widen(std::string_view extra, std::initializer_list<int64_t*> values) {
   Numbers fields(extra);
   std::string_view wide;

@@ -94,7 +94,8 @@ void check_numbers(const Primitive& primitive, std::initializer_list<const Opera
 }
 
 namespace {
-/// Whether a plain number can stand beside `x` without an equation of its own: where values exist and x keeps its dtype.
+/// Whether a plain number can stand beside `x` without an equation of its own: where values exist and x keeps its
+/// dtype.
 bool takes_number(const Operand& x, const Operand& number) {
   const Interpreter* current = thread().current;
   return (!current || current->concrete()) && !x.array().type().weak &&

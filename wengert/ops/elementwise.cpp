@@ -107,7 +107,8 @@ const Primitive pow_primitive{
     .operands = {"a", "b"},
     .infer = same_numeric,
     // dz = y x^(y-1) dx + z log(x) dy. Where a coefficient is 0 times infinity, or would be in the derivatives of this
-    // formula, it is 0 and its factors are replaced as well. Elsewhere y x^(y-1) stays: at y = 0 its derivative by y is 1/x.
+    // formula, it is 0 and its factors are replaced as well. Elsewhere y x^(y-1) stays: at y = 0 its derivative by y is
+    // 1/x.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array &x = e.in(0), &y = e.in(1), &z = e.out();
       const Array constant = logical_and(y == 0, logical_not(isfinite(reciprocal(x))));

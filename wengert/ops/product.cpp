@@ -134,8 +134,8 @@ Array moved(const Array& x, const Axes& places) {
   return sorted ? x : transpose(x, order);
 }
 
-/// The contracted axes of one operand as the axes of the other that they are paired with, in rising order of the latter:
-/// the order in which the product of a cotangent with the other operand brings them out.
+/// The contracted axes of one operand as the axes of the other that they are paired with, in rising order of the
+/// latter: the order in which the product of a cotangent with the other operand brings them out.
 Axes in_partner_order(const Axes& own, const Axes& partner) {
   std::vector<std::pair<int64_t, int64_t>> pairs;
   for (int i = 0; i < own.size(); ++i) pairs.emplace_back(partner[i], own[i]);

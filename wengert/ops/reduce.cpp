@@ -312,7 +312,8 @@ const Primitive all_primitive{
 const Primitive over_count_primitive{
     .name = "over_count",
     .doc =
-        "x / max(count - correction, 0). The count is an argument of the kernel, so that one kernel serves every shape.",
+        "x / max(count - correction, 0). The count is an argument of the kernel, so that one kernel serves every "
+        "shape.",
     .traits = Trait::linear | Trait::cheap,
     .params = {"count", "correction"},
     .infer = same_inexact,

@@ -208,10 +208,12 @@ std::string facts_table(const Report& r) {
 
 /// Light or dark as the reader's system asks for; on paper light, with shades, and nothing cut in two.
 constexpr char style[] = R"(
-:root { color-scheme: light dark; --paper: #fff; --ink: #222; --faint: #666; --rule: #ddd; --one: #b3261e; --two: #1f6fb2 }
+:root { color-scheme: light dark; --paper: #fff; --ink: #222; --faint: #666; --rule: #ddd; --one: #b3261e;
+     --two: #1f6fb2 }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #16181b; --ink: #e6e6e6; --faint: #a3a8ad; --rule: #3a3f45; --one: #ff8a80; --two: #7dbcf5 } }
-body { font: 15px/1.45 sans-serif; margin: 2em auto; padding: 0 1em; max-width: 980px; background: var(--paper); color: var(--ink) }
+body { font: 15px/1.45 sans-serif; margin: 2em auto; padding: 0 1em; max-width: 980px; background: var(--paper);
+     color: var(--ink) }
 h1 { font-size: 1.6em } h2 { font-size: 1.2em; margin: 1.8em 0 .5em; break-after: avoid }
 p { color: var(--faint); margin: .3em 0 .8em }
 figure { margin: 0; break-inside: avoid } figcaption { font-weight: bold }
@@ -220,15 +222,18 @@ svg { width: 100%; height: auto; color: var(--faint) } .grid { color: var(--rule
 .one { color: var(--one) } .two { color: var(--two) } path.two { stroke-dasharray: 6 3 }
 .wide { overflow-x: auto }
 table { border-collapse: collapse } th, td { padding: 3px 8px; text-align: left; vertical-align: top }
-tr { break-inside: avoid; border-bottom: 1px solid var(--rule) } .facts th { font-weight: normal; color: var(--faint); white-space: nowrap }
-.numbers td, .numbers thead th { text-align: right; font-variant-numeric: tabular-nums } .confusion th { font-size: 12px }
+tr { break-inside: avoid; border-bottom: 1px solid var(--rule) } .facts th { font-weight: normal; color: var(--faint);
+     white-space: nowrap }
+.numbers td, .numbers thead th { text-align: right;
+     font-variant-numeric: tabular-nums } .confusion th { font-size: 12px }
 .mistakes figure { display: inline-block; vertical-align: top; width: 108px; margin: 0 6px 10px 0; text-align: center }
 .mistakes figcaption { font-weight: normal; font-size: 12px; line-height: 1.25 }
 img { width: 84px; height: 84px; image-rendering: pixelated; border: 1px solid var(--rule); background: #fff }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --faint: #444; --rule: #ccc; --one: #b3261e; --two: #1f6fb2 }
   body { font-size: 11px; margin: 0; max-width: none } .confusion th { font-size: 9px } th, td { padding: 2px 4px }
-  .wide { overflow: visible } .charts figure { flex-basis: 40% } * { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
+  .wide { overflow: visible } .charts figure { flex-basis: 40% } * { -webkit-print-color-adjust: exact;
+       print-color-adjust: exact } }
 )";
 
 }  // namespace
@@ -248,23 +253,23 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
 
 void write_report(const std::string& path, const Report& r) {
   std::ostringstream file;
-  file
-      << "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-      << "<meta name='viewport' content='width=device-width,initial-scale=1'><title>" << escaped(r.title)
-      << "</title><style>" << style << "</style></head><body><h1>" << escaped(r.title) << "</h1>" << facts_table(r)
-      << "<h2>Curves</h2><div class='charts'>"
-      << chart("Loss", r.epochs, {{"training", "one", [](const EpochMetrics& e) { return e.loss; }}}, 3)
-      << chart("Accuracy in %", r.epochs,
-               {{"training", "one", [](const EpochMetrics& e) { return 100 * e.accuracy; }},
-                {"test", "two", [](const EpochMetrics& e) { return 100 * e.test_accuracy; }}},
-               1)
-      << "</div><p>Training values are means over the epoch, while the network was changing; test values are those at its "
-      << "end.</p><div class='wide'>" << epoch_table(r.epochs) << "</div>"
-      << "<h2>Confusion matrix, test images</h2><div class='wide'>" << confusion_table(r) << "</div>"
-      << "<p>A row is a true class, a column what the network said; green is right, red is wrong.</p>"
-      << "<h2>Misclassified test images</h2>"
-      << "<p>The first " << r.mistakes.size() << " in the order of the test set.</p>" << mistakes_grid(r)
-      << "</body></html>\n";
+  file << "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+       << "<meta name='viewport' content='width=device-width,initial-scale=1'><title>" << escaped(r.title)
+       << "</title><style>" << style << "</style></head><body><h1>" << escaped(r.title) << "</h1>" << facts_table(r)
+       << "<h2>Curves</h2><div class='charts'>"
+       << chart("Loss", r.epochs, {{"training", "one", [](const EpochMetrics& e) { return e.loss; }}}, 3)
+       << chart("Accuracy in %", r.epochs,
+                {{"training", "one", [](const EpochMetrics& e) { return 100 * e.accuracy; }},
+                 {"test", "two", [](const EpochMetrics& e) { return 100 * e.test_accuracy; }}},
+                1)
+       << "</div><p>Training values are means over the epoch, while the network was changing; test values are those at "
+          "its "
+       << "end.</p><div class='wide'>" << epoch_table(r.epochs) << "</div>"
+       << "<h2>Confusion matrix, test images</h2><div class='wide'>" << confusion_table(r) << "</div>"
+       << "<p>A row is a true class, a column what the network said; green is right, red is wrong.</p>"
+       << "<h2>Misclassified test images</h2>"
+       << "<p>The first " << r.mistakes.size() << " in the order of the test set.</p>" << mistakes_grid(r)
+       << "</body></html>\n";
   io::write_text("write_report", path, file.str());
 }
 

@@ -164,11 +164,11 @@ std::string name_of(const Plan& plan) {
   switch (status) {
     case wg_status_interrupted: throw Error(ErrorKind::state, "interrupted", operation + ": interrupted" + call_site());
     case wg_status_no_memory:
-      throw Error(
-          ErrorKind::memory, "scratch-memory",
-          operation +
-              ": no memory for scratch: wanted room for one row; release arrays, or raise the cap with memory::set_cap" +
-              call_site());
+      throw Error(ErrorKind::memory, "scratch-memory",
+                  operation +
+                      ": no memory for scratch: wanted room for one row; release arrays, or raise the cap with "
+                      "memory::set_cap" +
+                      call_site());
     default: throw Error(ErrorKind::value, "assertion", operation + ": a value check failed" + call_site());
   }
 }
