@@ -1,5 +1,5 @@
-// Arrays, derivatives, models and optimizers. Beside it: wengert/data/dataset.hpp, wengert/train/train.hpp, wengert/io/npz.hpp,
-// wengert/io/checkpoint.hpp.
+// Arrays, derivatives, models and optimizers. Beside it: wengert/data/dataset.hpp, wengert/train/train.hpp,
+// wengert/io/npz.hpp, wengert/io/checkpoint.hpp.
 #pragma once
 
 #include "wengert/array/array.hpp"

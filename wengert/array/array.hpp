@@ -245,9 +245,9 @@ void check_count(int64_t got, const Shape& shape, const std::source_location& wh
 }  // namespace detail
 
 /// An array of the C++ element type, from a number, nested braces, or values and a shape:
-/// array(1.5f), array({{1, 2}, {3, 4}}), array(values, {2, 3}). array(0.5) is float64, and float32 * float64 is float64;
-/// a plain number takes the other operand's dtype. Throws Error(shape) when the braces are
-/// ragged or the count of values is not that of the shape.
+/// array(1.5f), array({{1, 2}, {3, 4}}), array(values, {2, 3}). array(0.5) is float64, and float32 * float64 is
+/// float64; a plain number takes the other operand's dtype. Throws Error(shape) when the braces are ragged or the count
+/// of values is not that of the shape.
 template <Element T>
 Array array(T value) {
   return detail::from_bytes(&value, Type::of(dtype_of<T>, {}));

@@ -39,8 +39,8 @@ class Error : public std::runtime_error {
   std::string id_;
 };
 
-/// "; called at train.cpp:41, in grad(loss)": `where`, or the line of the public function that this thread is in, and the
-/// transformations at work. Defined in trace/, which knows them.
+/// "; called at train.cpp:41, in grad(loss)": `where`, or the line of the public function that this thread is in, and
+/// the transformations at work. Defined in trace/, which knows them.
 std::string called_at(const std::source_location& where);
 
 }  // namespace wengert

@@ -1,9 +1,10 @@
 // The text of a sum of products: blocks of the result in registers, panels of the factors packed into scratch.
 //
-// The classical scheme (K. Goto, R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008):
-// for a block of columns and a part of the depth, the right factor is packed once; for every few rows, the left factor is
-// packed, and a kernel keeps a block of wg_rows x wg_columns sums in registers. Every element of the result is a sum in
-// the order of k, begun anew in each part of the depth, wherever its block lies: the bits depend on no number of threads.
+// The classical scheme (K. Goto, R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34,
+// 2008): for a block of columns and a part of the depth, the right factor is packed once; for every few rows, the left
+// factor is packed, and a kernel keeps a block of wg_rows x wg_columns sums in registers. Every element of the result
+// is a sum in the order of k, begun anew in each part of the depth, wherever its block lies: the bits depend on no
+// number of threads.
 #pragma once
 
 #include <cstdint>

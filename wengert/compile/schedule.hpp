@@ -29,7 +29,8 @@ struct Schedule {
   int split = -1;
   int64_t piece = 0;  // indices of the split axis in one piece
   int64_t pieces = 1;
-  // update: the coordinate of the targets whose places are shared among the threads, in `pieces`. -1: none, `inner` is cut.
+  // update: the coordinate of the targets whose places are shared among the threads, in `pieces`. -1: none, `inner` is
+  // cut.
   int target = -1;
   // product: the first factor depends on the row axes, the second on the column axes, both on the outer ones.
   std::vector<int> row_axes, column_axes;
@@ -43,9 +44,9 @@ struct Schedule {
 /// repeats along an axis they are computed again for each index of it.
 bool make_schedule(const Nest& nest, Schedule& schedule, int32_t& misplaced, std::span<const int32_t> own = {});
 
-/// The schedule of an update: elements meet in the order of the domain, and sums depend on no number of threads. Threads
-/// share either the outermost loop, or another, when no two of its indices have one target: a coordinate of the targets
-/// follows it alone. Or each goes through all indices and takes those elements whose target lies in its part.
+/// The schedule of an update: elements meet in the order of the domain, and sums depend on no number of threads.
+/// Threads share either the outermost loop, or another, when no two of its indices have one target: a coordinate of the
+/// targets follows it alone. Or each goes through all indices and takes those elements whose target lies in its part.
 Schedule schedule_update(const Nest& nest);
 /// The loops of an update, outermost first.
 std::vector<int> update_loops(const Store& store);

@@ -72,8 +72,8 @@ struct FashionMnist {
 };
 /// The names of the ten classes.
 const std::vector<std::string>& fashion_mnist_names();
-/// Reads the four gzipped IDX files from `folder`; by default where Debian's package dataset-fashion-mnist puts them, or
-/// what the environment variable WENGERT_DATA names. Errors: io, naming the package.
+/// Reads the four gzipped IDX files from `folder`; by default where Debian's package dataset-fashion-mnist puts them,
+/// or what the environment variable WENGERT_DATA names. Errors: io, naming the package.
 FashionMnist fashion_mnist(const std::string& folder = "",
                            std::source_location where = std::source_location::current());
 

@@ -18,8 +18,8 @@ std::vector<Array> load_checkpoint(const std::string& path, const void* like, tr
                                    std::string_view part, std::source_location where);
 }  // namespace detail
 
-/// Saves all defined arrays of a tree. The file is replaced as a whole or not at all, whatever happens: a killed process,
-/// a full disk. Errors: io (folder, full disk); trace (no values while a program is recorded).
+/// Saves all defined arrays of a tree. The file is replaced as a whole or not at all, whatever happens: a killed
+/// process, a full disk. Errors: io (folder, full disk); trace (no values while a program is recorded).
 template <class T>
 void save_checkpoint(const std::string& path, const T& tree,
                      std::source_location where = std::source_location::current()) {
@@ -28,9 +28,9 @@ void save_checkpoint(const std::string& path, const T& tree,
 
 /// The tree that was saved there: a copy of `like` with other arrays. Arrays of `like` that are defined say which dtype
 /// and shape is wanted; those that are not take what the file has, if anything. Static values (numbers, strings, enums)
-/// must be those that were saved. With `part`, only what stood below that path is looked at: load_checkpoint(path, net, "net").
-/// Errors, naming file and path: io (missing, corrupt, no checkpoint), shape, dtype, value (an array too many or too few,
-/// another static value).
+/// must be those that were saved. With `part`, only what stood below that path is looked at: load_checkpoint(path, net,
+/// "net"). Errors, naming file and path: io (missing, corrupt, no checkpoint), shape, dtype, value (an array too many
+/// or too few, another static value).
 template <class T>
 T load_checkpoint(const std::string& path, const T& like, std::string_view part = "",
                   std::source_location where = std::source_location::current()) {

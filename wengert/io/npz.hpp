@@ -14,8 +14,8 @@ namespace wengert::io {
 std::map<std::string, Array> read_npz(const std::string& path,
                                       std::source_location where = std::source_location::current());
 
-/// Writes the arrays, not packed; numpy.load reads them. Replaces the file as a whole or not at all. Errors: as write_npy;
-/// value (a name of more than 65,000 bytes).
+/// Writes the arrays, not packed; numpy.load reads them. Replaces the file as a whole or not at all. Errors: as
+/// write_npy; value (a name of more than 65,000 bytes).
 void write_npz(const std::string& path, const std::map<std::string, Array>& arrays,
                std::source_location where = std::source_location::current());
 

@@ -1,6 +1,6 @@
-// Activation functions of neural networks: composites over the elementwise primitives, each one equation and one kernel.
-// Elementwise; integers and bool become float32 except in relu and relu6. Derivatives are right to any order at 0, at
-// large arguments and at ±inf.
+// Activation functions of neural networks: composites over the elementwise primitives, each one equation and one
+// kernel. Elementwise; integers and bool become float32 except in relu and relu6. Derivatives are right to any order at
+// 0, at large arguments and at ±inf.
 #pragma once
 
 #include "wengert/ops/operand.hpp"

@@ -36,7 +36,8 @@ Array bind_broadcast_inexact(const Primitive& primitive, const Operand& a, const
 Array bind_broadcast(const Primitive& primitive, const Operand& a, const Operand& b, const Operand& c);
 /// The shape that all operands broadcast to. Throws Error(shape, "broadcast"), naming primitive and operands.
 Shape common_shape(const Primitive& primitive, std::initializer_list<const Operand*> operands);
-/// A plain integer must not wrap unseen: throws Error(value, "number-range") when one of the last operands does not fit.
+/// A plain integer must not wrap unseen: throws Error(value, "number-range") when one of the last operands does not
+/// fit.
 void check_numbers(const Primitive& primitive, std::initializer_list<const Operand*> operands, Dtype dtype);
 /// x in that dtype and shape, without the weak bit unless `weak`.
 Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Shape& shape);

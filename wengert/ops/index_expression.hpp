@@ -71,9 +71,9 @@ class Index {
 /// The elements of an array that an index expression names. Used once.
 ///
 /// Errors, by id: index "index-count" (more parts than axes), "index-range" (a number or an element of an index array
-/// outside its axis), "index-empty"; value "index-ellipsis" (two), "index-step" (0); dtype "index-mask", "index-dtype" (an
-/// array that holds no integers), "index-update" (values that x's dtype cannot hold); shape "index-arrays" (that do not
-/// broadcast), "index-update" (values that do not broadcast to the elements).
+/// outside its axis), "index-empty"; value "index-ellipsis" (two), "index-step" (0); dtype "index-mask", "index-dtype"
+/// (an array that holds no integers), "index-update" (values that x's dtype cannot hold); shape "index-arrays" (that do
+/// not broadcast), "index-update" (values that do not broadcast to the elements).
 class IndexedArray {
  public:
   IndexedArray(Array x, std::vector<Index> indices) : x_(std::move(x)), indices_(std::move(indices)) {}

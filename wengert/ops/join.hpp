@@ -25,9 +25,9 @@ std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, in
 std::vector<Array> split(const Operand& x, std::initializer_list<int64_t> sizes, int64_t axis = 0);
 
 /// x with low[d] elements `value` before and high[d] after axis d, and interior[d] between any two of its elements. A
-/// negative number takes as many away. `value` has rank 0 and is differentiated like x. Errors: shape "pad-rank" (not one
-/// number for each axis), "pad-value" (not of rank 0), value "pad-interior" (negative), shape "pad-length" (more is taken
-/// away than there is).
+/// negative number takes as many away. `value` has rank 0 and is differentiated like x. Errors: shape "pad-rank" (not
+/// one number for each axis), "pad-value" (not of rank 0), value "pad-interior" (negative), shape "pad-length" (more is
+/// taken away than there is).
 Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& value = 0, const Axes& interior = {});
 
 /// The elements moved on by `shift` along `axis`; those that leave the end come in at the beginning. Errors: shape.

@@ -22,8 +22,8 @@ Array logsumexp(const Operand& x, const Axes& axes = {}, bool keepdims = false);
 /// Mean over all examples of the cross entropy between labels and softmax(logits) along the last axis.
 /// logits: [..., classes]. labels: either integers [...], the number of the class of each example; or probabilities
 /// [..., classes], inexact, where a probability of 0 gives 0 whatever the logit.
-/// Errors: shape (labels that fit neither form), index "label-range" (a label below 0 or not below `classes`; kernels look
-/// while they read it, and name the label and its place).
+/// Errors: shape (labels that fit neither form), index "label-range" (a label below 0 or not below `classes`; kernels
+/// look while they read it, and name the label and its place).
 Array softmax_cross_entropy(const Operand& logits, const Operand& labels);
 /// The same for each example: [...].
 Array softmax_cross_entropy_each(const Operand& logits, const Operand& labels);

@@ -19,8 +19,8 @@ Array transpose(const Operand& x, const Axes& axes = {});
 Array slice(const Operand& x, const Axes& starts, const Axes& limits, const Axes& strides = {});
 /// The elements in reverse order along `axes`; without them, along every axis. A view. Errors: shape (axes).
 Array flip(const Operand& x, const Axes& axes = {});
-/// x with axes of length 1 inserted: `axes` are their numbers in the result, where -1 is the last. A view. Errors: shape
-/// "axis-range", "axis-repeated", "expand-rank" (more than 8 axes).
+/// x with axes of length 1 inserted: `axes` are their numbers in the result, where -1 is the last. A view. Errors:
+/// shape "axis-range", "axis-repeated", "expand-rank" (more than 8 axes).
 Array expand(const Operand& x, const Axes& axes);
 /// x without `axes`, which have length 1; without them, without all such axes. A view. Errors: shape "squeeze-length".
 Array squeeze(const Operand& x, const Axes& axes = {});

@@ -121,8 +121,8 @@ class ProgramBuilder {
 /// The text form. parse_program(to_string(p), p.constants()) equals p.
 std::string to_string(const Program& program);
 /// The program of a text. Constants above 64 bytes stand there as names with the hash of their content, and values that
-/// a program took from a function recorded around it as #traced0, #traced1, ...: both are found again among `constants`,
-/// the latter by their number. Throws Error(value, "program-parse") with line and column.
+/// a program took from a function recorded around it as #traced0, #traced1, ...: both are found again among
+/// `constants`, the latter by their number. Throws Error(value, "program-parse") with line and column.
 ProgramPtr parse_program(std::string_view text, std::span<const Array> constants = {});
 
 /// Throws Error(internal, "program-invalid") naming the first equation that breaks a rule: an operand before

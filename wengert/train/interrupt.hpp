@@ -1,5 +1,5 @@
-// Ctrl-C as a question that a loop asks. Only a program that makes an Interrupt gets a signal handler: the library itself
-// installs none.
+// Ctrl-C as a question that a loop asks. Only a program that makes an Interrupt gets a signal handler: the library
+// itself installs none.
 #pragma once
 
 #include <signal.h>

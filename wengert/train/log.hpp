@@ -1,4 +1,5 @@
-// Where a training run stands, and what it has reached. A tree of arrays: a checkpoint that holds it lets the run go on.
+// Where a training run stands, and what it has reached. A tree of arrays: a checkpoint that holds it lets the run go
+// on.
 #pragma once
 
 #include <chrono>

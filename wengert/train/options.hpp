@@ -21,8 +21,8 @@ struct Options {
 /// Options from a command line. Error(value) "command-line" for whatever is none of them.
 Options parse_options(int argc, const char* const* argv, Options defaults);
 
-/// Makes the folder of a run. A run that begins anew leaves the files of an earlier one beside its own, with ".old" after
-/// their names, and says so. Errors: io.
+/// Makes the folder of a run. A run that begins anew leaves the files of an earlier one beside its own, with ".old"
+/// after their names, and says so. Errors: io.
 void prepare_folder(const Options& options);
 
 }  // namespace wengert::train

@@ -10,8 +10,8 @@ namespace wengert::train {
 
 class Progress {
  public:
-  /// `total` steps; `unit` names what is counted beside them ("images"), `label` stands before the bar. A loop that goes on
-  /// where another run has stopped begins after `done` steps and `units` units.
+  /// `total` steps; `unit` names what is counted beside them ("images"), `label` stands before the bar. A loop that
+  /// goes on where another run has stopped begins after `done` steps and `units` units.
   Progress(std::string label, int64_t total, std::string unit = "", int64_t done = 0, int64_t units = 0);
   /// Notes that `done` steps are done and `units` units were seen; redraws at most ten times a second, where there
   /// is no terminal, prints a line when none was printed for ten seconds.

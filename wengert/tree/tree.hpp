@@ -129,7 +129,8 @@ void walk(const void* tree, Visitor& v) {
 Structure structure_of(const void* tree, Walk walk);
 std::vector<std::string> paths_of(const void* tree, Walk walk);
 std::vector<Array> leaves_of(const void* tree, Walk walk);
-/// The leaves of every tree. Throws Error(value, "tree-structure") naming `operation` and the first path in which two differ.
+/// The leaves of every tree. Throws Error(value, "tree-structure") naming `operation` and the first path in which two
+/// differ.
 std::vector<std::vector<Array>> leaves_of_equals(const char* operation, Walk walk, std::span<const void* const> trees,
                                                  const std::source_location& where = {});
 
@@ -209,8 +210,9 @@ void for_each(T& tree, const detail::ForEach::Function& f) {
   detail::visit(const_cast<std::remove_const_t<T>&>(tree), visitor);
 }
 
-/// f(leaf, leaf of rest...) in place of every defined leaf of `first`; undefined leaves of `first` stay undefined, those
-/// of the others are given to f. Throws Error(value, "tree-structure") naming the first path in which the trees differ.
+/// f(leaf, leaf of rest...) in place of every defined leaf of `first`; undefined leaves of `first` stay undefined,
+/// those of the others are given to f. Throws Error(value, "tree-structure") naming the first path in which the trees
+/// differ.
 template <class F, class T, class... Rest>
 T map(F&& f, const T& first, const Rest&... rest) {
   static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map takes trees of one type");

@@ -1,8 +1,8 @@
 // oneDNN, loaded when a claim first needs it: its functions and its engine. Claims of families of operations stand in
 // files of their own (onednn_product.cpp).
 //
-// Every call of oneDNN runs on one thread, the caller's: claims cut their work into pieces and run them on Wengert's own
-// pool. So libgomp, which oneDNN brings along, never starts a thread: none spins, none is missing after a fork.
+// Every call of oneDNN runs on one thread, the caller's: claims cut their work into pieces and run them on Wengert's
+// own pool. So libgomp, which oneDNN brings along, never starts a thread: none spins, none is missing after a fork.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.h>
@@ -43,7 +43,8 @@ struct Library {
   void (*set_num_threads)(int) = nullptr;
 };
 
-/// The library, or nullptr where there is none, its version is unknown, or WENGERT_ONEDNN=off. Loaded by the first call.
+/// The library, or nullptr where there is none, its version is unknown, or WENGERT_ONEDNN=off. Loaded by the first
+/// call.
 const Library* library();
 
 /// While it lives, calls of oneDNN from this thread use this thread alone, and signals that are not faults wait: its
