@@ -12,6 +12,7 @@
 #include "tests/errors/errors_testing.hpp"
 #include "wengert/data/dataset.hpp"
 #include "wengert/data/idx.hpp"
+#include "wengert/trace/call.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert::errors_testing {
@@ -116,6 +117,8 @@ const Row elementwise[] = {
      "add: b 300: wanted a number that uint8 can hold; convert the array beside it with astype()@"},
     {[] { here(); where(truths(), array<uint8_t>({1, 2}), -1); }, value, "number-range",
      "where: b -1: wanted a number that uint8 can hold; convert the array beside it with astype()@"},
+    {[] { here(); small() + ~uint64_t{0}; }, value, "number-range",
+     "number: got 18446744073709551615: wanted an integer that int64 can hold@"},
     {[] { here(); small().astype(half()); }, dtype, "dtype-unsupported",
      "astype: x f32[2,3], dtype f16: wanted bool, uint8, int32, int64, float32 or float64@"},
     {[] { here(); none() + small(); }, state, "array-undefined",
@@ -142,6 +145,10 @@ const Row shapes[] = {
      "reshape: x f32[2,3], shape [4,-1]: wanted a size of x that 4 divides@"},
     {[] { here(); reshape(small(), {-1, -1}); }, shape, "reshape-lengths",
      "reshape: x f32[2,3], shape [-1,-1]: wanted lengths >= 0, and at most one -1@"},
+    {[] { here(); reshape(zeros({4}), {int64_t{1} << 62, 16, -1}); }, shape, "shape-size",
+     "reshape: x f32[4], shape [4611686018427387904,16,-1]: wanted lengths beside -1 with a product of at most 2^58@"},
+    {[] { here(); reshape(zeros({4}), {int64_t{1} << 62, 16}); }, shape, "shape-size",
+     "reshape: x f32[4], shape [4611686018427387904,16]: wanted a result of at most 2^58 elements@"},
     {[] { here(); transpose(small(), {0, 2}); }, shape, "axis-range",
      "transpose: x f32[2,3], axis 2: wanted an axis from -2 to 1@"},
     {[] { here(); transpose(small(), {0, 0}); }, shape, "transpose-axes",
@@ -211,10 +218,32 @@ const Row creation[] = {
      "arange: start 0, stop 1, step nan: wanted finite numbers, a step that is not 0 and at most 2^58 elements@"},
     {[] { here(); arange(INT64_MIN, INT64_MAX, 1); }, shape, "shape-size",
      "arange: start -9223372036854775808, stop 9223372036854775807, step 1: wanted at most 2^58 elements@"},
+    {[] { here(); arange(0, 300, 100, uint8); arange(0, 301, 100, uint8); }, value, "number-range",
+     "arange: start 0, stop 301, step 100, dtype uint8: wanted numbers that uint8 can hold@"},
+    {[] { here(); arange(0.0, 1e30, 1e29, int32); }, value, "number-range",
+     "arange: start 0, stop 1e+30, step 1e+29, dtype int32: wanted numbers that int32 can hold@"},
+    {[] { here(); arange(~uint64_t{0}, 3); }, value, "number-range",
+     "number: got 18446744073709551615: wanted an integer that int64 can hold@"},
+    {[] { here(); linspace(0, 1e10, 5, int32); }, value, "number-range",
+     "linspace: start 0, stop 1e+10, dtype int32: wanted numbers that int32 can hold@"},
+    {[] { here(); full({2}, 1e30, int32); }, value, "number-range",
+     "full: shape [2], value 1e+30, dtype int32: wanted a number that int32 can hold@"},
+    {[] { here(); full({2}, std::nan(""), int64); }, value, "number-range",
+     "full: shape [2], value nan, dtype int64: wanted a number that int64 can hold@"},
+    {[] { here(); full({2}, 0x1p63, int64); }, value, "number-range",
+     "full: shape [2], value 9223372036854775808, dtype int64: wanted a number that int64 can hold@"},
+    {[] { here(); full({2}, -1.5, uint8); }, value, "number-range",
+     "full: shape [2], value -1.5, dtype uint8: wanted a number that uint8 can hold@"},
+    {[] { here(); full({2}, 300, uint8); }, value, "number-range",
+     "full: shape [2], value 300, dtype uint8: wanted a number that uint8 can hold@"},
     {[] { here(); linspace(0, 1, -2); }, value, "linspace-count",
      "linspace: count -2: wanted a count >= 0@"},
     {[] { here(); eye(-3); }, shape, "shape-negative",
      "shape: got a length of -3: wanted lengths >= 0@"},
+    {[] { here(); eye(int64_t{1} << 40); }, shape, "shape-size",
+     "eye: shape [1099511627776,1099511627776], diagonal 0, dtype f32: wanted a result of at most 2^58 elements@"},
+    {[] { here(); linspace(0, 1, INT64_MAX); }, shape, "shape-size",
+     "linspace: shape [9223372036854775807], axis 0, dtype f64: wanted a result of at most 2^58 elements@"},
     {[] { here(); iota({2, 3}, 2); }, shape, "axis-range",
      "iota: shape [2,3], axis 2, dtype i64: wanted an axis of the shape@"},
     {[] { here(); zeros({2}, half()); }, dtype, "dtype-unsupported",
@@ -245,7 +274,15 @@ const Row creation[] = {
     {[] { here(); random::fold_in(random::key(0), whole()); }, dtype, "random-number",
      "random::fold_in: key i64[], number i64[2]: wanted an int64 number of rank 0@"},
     {[] { here(); random::split(random::key(0), -1); }, value, "split-count",
-     "random::split: count -1: wanted a count >= 0@"},
+     "random::split: count -1: wanted a count from 0 to 1048576; wg::random::fold_in(key, i) makes keys one by one@"},
+    {[] { here(); random::split(random::key(0), INT64_MAX); }, value, "split-count",
+     "random::split: count 9223372036854775807: wanted a count from 0 to 1048576; wg::random::fold_in(key, i) makes "
+     "keys one by one@"},
+    {[] { here(); random::permutation(random::key(0), INT64_MAX); }, shape, "shape-size",
+     "random::permutation: key i64[], n 9223372036854775807: wanted a result of at most 2^58 elements@"},
+    {[] { here(); random::normal(random::key(0), {int64_t{1} << 40, int64_t{1} << 40}); }, shape, "shape-size",
+     "random::normal: key i64[], shape [1099511627776,1099511627776], dtype f32: wanted a result of at most 2^58 "
+     "elements@"},
     {[] { here(); random::bernoulli(random::key(0), small(), {5}); }, shape, "broadcast",
      "random::bernoulli: a f32[5], b f32[2,3]: wanted shapes that broadcast: equal lengths from the last axis on, or "
      "1@"},
@@ -316,6 +353,22 @@ const Row products[] = {
      "einsum: subscripts \"i_j\": wanted letters and at most one \"...\" for each operand, as in \"bij,bjk->bik\"@"},
     {[] { here(); einsum("ij,jk", small()); }, value, "einsum-operands",
      "einsum: subscripts \"ij,jk\", 1 operand: wanted as many lists of indices as operands@"},
+    {[] { here(); einsum("abcde,fghij->abcdefghij", zeros({1, 1, 1, 1, 1}), zeros({1, 1, 1, 1, 1})); }, shape,
+     "einsum-indices",
+     "einsum: subscripts \"abcde,fghij->abcdefghij\", 10 indices in the result: wanted at most 8, as many as an array "
+     "has axes@"},
+    {[] {
+       const Array x = zeros({2, 2, 2, 2, 2});
+       here(); einsum("abcde,fghij,abcdefghij->a", x, x, x);
+     }, shape, "einsum-rank",
+     "einsum: subscripts \"abcde,fghij,abcdefghij->a\", operand 2 f32[2,2,2,2,2]: wanted as many indices as the operand "
+     "has axes@"},
+    {[] {
+       const Array x = zeros({2, 2, 2, 2, 2});
+       here(); einsum("abcde,fghij,abcdf->eghi", x, x, x);
+     }, shape, "einsum-indices",
+     "einsum: subscripts \"abcde,fghij,abcdf->eghi\", 9 indices in a product of two operands: wanted at most 8, as many as "
+     "an array has axes@"},
     {[] { here(); conv2d(image(), zeros({6, 4, 3, 3})); }, shape, "conv-channels",
      "conv2d: x f32[1,3,8,8], w f32[6,4,3,3], stride [1,1], padding [0,0], dilation [1,1], groups 1: wanted channels "
      "of x == groups * axis 1 of w, and output channels in equal groups@"},
@@ -409,6 +462,64 @@ const Row rows[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Rows, Errors, ::testing::ValuesIn(rows));
 
+// Index expressions --------------------------------------------------------------------------------------
+
+const Row index_expressions[] = {
+    {[] { here(); small()[2]; }, index, "index-range",
+     "x[...]: x f32[2,3], index 2 on axis 0 of length 2: wanted an index from -2 to 1@"},
+    {[] { here(); small()[{range(), -4}]; }, index, "index-range",
+     "x[...]: x f32[2,3], index -4 on axis 1 of length 3: wanted an index from -3 to 2@"},
+    {[] { here(); small()[~size_t{0}]; }, value, "number-range",
+     "number: got 18446744073709551615: wanted an integer that int64 can hold@"},
+    {[] { here(); zeros({0})[0]; }, index, "index-range",
+     "x[...]: x f32[0], index 0 on axis 0 of length 0: wanted none, since the axis has no elements@"},
+    {[] { here(); small()[{0, 1, 2}]; }, index, "index-count",
+     "x[...]: x f32[2,3], 3 indices: wanted at most one for each of 2 axes@"},
+    {[] { here(); small()[{ellipsis, ellipsis}]; }, value, "index-ellipsis",
+     "x[...]: x f32[2,3], two ellipses: wanted one at most@"},
+    {[] { here(); small()[range(0, 2, 0)]; }, value, "index-step",
+     "x[...]: x f32[2,3], range step 0: wanted a step other than 0@"},
+    {[] { here(); small()[small() > 0]; }, dtype, "index-mask",
+     "x[...]: x f32[2,3], mask bool[2,3]: wanted integers: the shape of the result would depend on values; choose with "
+     "wg::where(mask, a, b)@"},
+    {[] { here(); small()[zeros({1})]; }, dtype, "index-dtype",
+     "x[...]: x f32[2,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)@"},
+    {[] { here(); small()[{whole(), array<int64_t>({0, 1, 2})}]; }, shape, "index-arrays",
+     "x[...]: x f32[2,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last axis "
+     "on, or 1@"},
+    {[] { here(); small()[whole()]; }, index, "index-range",
+     "x[...]: x f32[2,3], indices i64[2], index 2 on an axis of length 2: wanted an index from -2 to 1@"},
+    {[] { here(); small()[none()]; }, state, "array-undefined",
+     "x[...]: x f32[2,3], indices from a default-constructed or moved-from handle: wanted integers in an array with "
+     "values@"},
+    {[] { here(); none()[0]; }, state, "array-undefined",
+     "x[...]: x is a default-constructed or moved-from handle: wanted an array with values; std::move(x).at(...) gives x "
+     "up at once, so take what is needed of it before@"},
+    {[] { Array y = small(); here(); y = std::move(y).at(1).add(y[0]); }, state, "array-undefined",
+     "x[...]: x is a default-constructed or moved-from handle: wanted an array with values; std::move(x).at(...) gives x "
+     "up at once, so take what is needed of it before@"},
+    {[] { here(); small().at(0, 5).get(); }, index, "index-range",
+     "x[...]: x f32[2,3], index 5 on axis 1 of length 3: wanted an index from -3 to 2@"},
+    {[] { here(); small().at(7).set(1); }, index, "index-range",
+     "x.at(...).set: x f32[2,3], index 7 on axis 0 of length 2: wanted an index from -2 to 1@"},
+    {[] { here(); small().at(0).set(other()); }, shape, "index-update",
+     "x.at(...).set: x f32[2,3], values f32[4,5]: wanted values that broadcast to [3]@"},
+    {[] { here(); whole().at(0).add(0.5); }, dtype, "index-update",
+     "x.at(...).add: x i64[2], values float32: wanted values that x's dtype can hold; convert with astype()@"},
+    {[] { here(); array<uint8_t>({1, 2}).at(0).set(300); }, value, "number-range",
+     "x.at(...).set: x u8[2], values 300: wanted numbers that uint8 can hold@"},
+    {[] { here(); small().at(whole()).add(1); }, index, "index-range",
+     "x.at(...).add: x f32[2,3], values f32[2,3], indices i64[2], index 2 on an axis of length 2: wanted an index from "
+     "-2 to 1@"},
+    {[] { here(); small().at(whole()).set(1); }, index, "index-range",
+     "x.at(...).set: x f32[2,3], values f32[2,3], indices i64[2], index 2 on an axis of length 2: wanted an index from "
+     "-2 to 1@"},
+    {[] { here(); none().at(0).set(1); }, state, "array-undefined",
+     "x.at(...).set: x is a default-constructed or moved-from handle: wanted an array with values; std::move(x).at(...) "
+     "gives x up at once, so take what is needed of it before@"},
+};
+INSTANTIATE_TEST_SUITE_P(IndexExpressions, Errors, ::testing::ValuesIn(index_expressions));
+
 // Transformations ----------------------------------------------------------------------------------------
 
 Array twice(const Array& x) { return x * 2; }
@@ -442,6 +553,13 @@ const Row transformations[] = {
      }, trace, "trace-escaped",
      "grad(loss): its value f32[2,3] is used outside of it: wanted the values that it returns; return this one too "
      "instead of storing it (grad and make_program have auxiliary outputs)@"},
+    {[] {
+       const auto loss = [](const Array& x, const Array& l) { return softmax_cross_entropy(x, l); };
+       const Array x = small(), labels = array<int64_t>({0, 7});
+       const Params slope = call_params(make_program(grad(loss))(x, whole()), "slope");
+       here(); softmax(x); call(slope, std::vector{x, labels});
+     }, index, "label-range",
+     "slope: label 7 at place 1 of i64[2]: wanted labels from 0 to 2@"},
     {[] { here(); jvp(twice, small(), other(), "twice"); }, shape, "tangent-shape",
      "jvp(twice): tangent of argument 0 f32[4,5]: wanted f32[2,3], as the value has@"},
     {[] { here(); jvp(twice, small(), f64(), "twice"); }, dtype, "tangent-dtype",
@@ -526,6 +644,13 @@ struct Two {
   Array a, b;
 };
 using List = std::vector<Array>;
+/// A function, because g++ 12 fails at lists of layers in a member's initializer.
+std::map<std::string, nn::Linear> encoder_blocks() { return {{"first", {3, 4}}}; }
+/// A model of the user's own.
+struct Encoder {
+  std::map<std::string, nn::Linear> blocks = encoder_blocks();
+  Array operator()(const Array& x) const { here(); return blocks.at("first")(x); }
+};
 const nn::Mode training{.training = true};
 const nn::Mode keyed{.training = true, .key = random::key(0)};
 
@@ -540,6 +665,29 @@ const Row models[] = {
      "Linear: no weight: wanted a layer with parameters; call net = nn::init(net, key) first@"},
     {[] { const auto net = nn::init(nn::Linear{3, 4}, random::key(0)); here(); net(other()); }, shape, "matmul-inner",
      "matmul: a f32[4,5], b f32[3,4]: wanted last dimension of a == second to last of b@"},
+    {[] {
+       const auto net = nn::init(nn::sequential(nn::Linear{3, 4}, relu, nn::Linear{5, 2}), random::key(0));
+       here(); net(small());
+     }, shape, "matmul-inner",
+     "matmul: a f32[2,4], b f32[5,2]: wanted last dimension of a == second to last of b@, in layers[2] (Linear)"},
+    {[] {
+       const auto net = nn::init(nn::sequential(nn::Linear{3, 4}, nn::sequential(relu, nn::MaxPool2d{})), random::key(0));
+       here(); nn::apply(net, small());
+     }, shape, "pool-rank",
+     "max_pool2d: x f32[2,4]: wanted x [N,C,H,W]@, in layers[1].layers[1] (MaxPool2d)"},
+    {[] {
+       const auto cut = [](const Array& x) { return reshape(x, {7}); };
+       const auto net = nn::init(nn::sequential(nn::Linear{3, 4}, cut), random::key(0));
+       grad([&](const auto& n, const Array& x) { here(); return sum(nn::apply(n, x).first); }, "loss")(net, small());
+     }, shape, "reshape-size",
+     "reshape: x f32[2,4], shape [7]: wanted a shape of the same number of elements@, in layers[1], in grad(loss)"},
+    {[] { const auto net = nn::init(nn::Linear{3, 4}, random::key(0)); here(); nn::apply(net, other()); }, shape, "matmul-inner",
+     "matmul: a f32[4,5], b f32[3,4]: wanted last dimension of a == second to last of b@"},
+    {[] {
+       const Encoder net = nn::init(Encoder(), random::key(0));
+       nn::apply(net, other(), {}, std::source_location());
+     }, shape, "matmul-inner",
+     "matmul: a f32[4,5], b f32[3,4]: wanted last dimension of a == second to last of b@, in blocks[\"first\"] (Linear)"},
     {[] { here(); nn::init(nn::Linear{3, -4}, random::key(0)); }, shape, "shape-negative",
      "shape: got a length of -4: wanted lengths >= 0@"},
     {[] { const auto net = nn::init(nn::Conv2d{.in = 4, .out = 2}, random::key(0)); here(); net(image()); }, shape,
@@ -636,6 +784,14 @@ const Row files[] = {
      shape,
      "checkpoint-shape",
      "load_checkpoint: %/missing: a: is f32[2,3]: wanted f32[4,5]@"},
+    {[] {
+       const std::string path = missing();
+       wengert::io::save_checkpoint(path, nn::Dropout{0.5});
+       here(); wengert::io::load_checkpoint(path, nn::Dropout{0.25});
+     }, value, "checkpoint-value",
+     "load_checkpoint: %/missing: rate: was 0.5 and is 0.25: wanted the number or text that was saved: in a tree these are "
+     "static, part of its structure; keep one that changes as an array, such as wg::array(0.5), or give a tree with the "
+     "saved one@"},
     {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{f64(), {}}); }, dtype,
      "checkpoint-dtype",
      "load_checkpoint: %/missing: a: is f32[2,3]: wanted f64[2,3]@"},

@@ -26,6 +26,7 @@ class ScratchFolder : public test::Scratch {
 inline void expect_clean_thread() {
   EXPECT_EQ(thread().current, nullptr);
   EXPECT_EQ(thread().innermost, nullptr);
+  EXPECT_EQ(thread().place, nullptr);
   EXPECT_EQ(thread().depth, 0);
   EXPECT_EQ((array({1.f, 2.f}) + array({3.f, 4.f})).to_vector<float>(), (std::vector<float>{4, 6}));
 }

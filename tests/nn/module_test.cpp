@@ -126,6 +126,24 @@ TEST(Models, ReportStateOfLayersThatAreNotTheirs) {
 
 // Initializers -------------------------------------------------------------------------------------------
 
+/// Images of a wrong size are noticed in the first dense layer, images without channels in the first of all.
+TEST(Models, NameTheLayerAndTheLineThatAppliedThem) {
+  const Net net = make_net();
+  const Array wide = ones({1, 1, 8, 8}), flat = ones({8, 8});
+  const std::string here = "module_test.cpp:";
+  const auto applied = [&](int line) { return ", in nn::apply at " + here + std::to_string(line); };
+  expect_error([&] { nn::apply(net, wide); }, "matmul-inner", "matmul: a f32[1,36], b f32[16,8]: wanted ",
+               ", in dense[0] (Linear)" + applied(__LINE__ - 1));
+  expect_error([&] { nn::apply(net, flat); }, "conv-rank", "conv2d: ", ", in conv (Conv2d)" + applied(__LINE__));
+  const auto loss = [&](const Net& n) { return sum(nn::apply(n, wide).first); };
+  expect_error([&] { grad(loss, "loss")(net); }, "matmul-inner",
+               "matmul: ", ", in dense[0] (Linear)" + applied(__LINE__ - 2) + ", in grad(loss)");
+  const auto twice = nn::sequential(net.dense[1], nn::sequential(net.dense[0], net.dense[1]));
+  expect_error([&] { nn::apply(twice, ones({1, 8})); }, "matmul-inner",
+               "matmul: ", here + std::to_string(__LINE__ - 1) + ", in layers[1].layers[0] (Linear)");
+  EXPECT_EQ(thread().place, nullptr);
+}
+
 TEST(Initializers, HaveTheVarianceOfTheirPapers) {
   using Initializer = Array (*)(const Array&, const Shape&, nn::Fans, Dtype);
   struct Case {

@@ -406,40 +406,41 @@ TEST(IndexExpression, Errors) {
   const Array x = counting({5, 3});
   const auto text = [&](const char* rest) { return std::string(rest); };
   EXPECT_EQ(error_of([&] { x[5]; }, ErrorKind::index, "index-range"),
-            text("index: x f32[5,3], index 5 on axis 0 of length 5: wanted an index from -5 to 4"));
+            text("x[...]: x f32[5,3], index 5 on axis 0 of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x[{range(), -4}]; }, ErrorKind::index, "index-range"),
-            text("index: x f32[5,3], index -4 on axis 1 of length 3: wanted an index from -3 to 2"));
+            text("x[...]: x f32[5,3], index -4 on axis 1 of length 3: wanted an index from -3 to 2"));
   EXPECT_EQ(error_of([&] { zeros({0})[0]; }, ErrorKind::index, "index-range"),
-            text("index: x f32[0], index 0 on axis 0 of length 0: wanted none, since the axis has no elements"));
+            text("x[...]: x f32[0], index 0 on axis 0 of length 0: wanted none, since the axis has no elements"));
   EXPECT_EQ(error_of([&] { x[{0, 1, new_axis, 2}]; }, ErrorKind::index, "index-count"),
-            text("index: x f32[5,3], 3 indices: wanted at most one for each of 2 axes"));
+            text("x[...]: x f32[5,3], 3 indices: wanted at most one for each of 2 axes"));
   EXPECT_EQ(error_of([&] { x[{ellipsis, 0, ellipsis}]; }, ErrorKind::value, "index-ellipsis"),
-            text("index: x f32[5,3], two ellipses: wanted one at most"));
+            text("x[...]: x f32[5,3], two ellipses: wanted one at most"));
   EXPECT_EQ(error_of([&] { x[range(0, 3, 0)]; }, ErrorKind::value, "index-step"),
-            text("index: x f32[5,3], range step 0: wanted a step other than 0"));
+            text("x[...]: x f32[5,3], range step 0: wanted a step other than 0"));
   EXPECT_EQ(error_of([&] { x[x > 2]; }, ErrorKind::dtype, "index-mask"),
-            text("index: x f32[5,3], mask bool[5,3]: wanted integers: the shape of the result would depend on values; "
+            text("x[...]: x f32[5,3], mask bool[5,3]: wanted integers: the shape of the result would depend on values; "
                  "choose with wg::where(mask, a, b)"));
   EXPECT_EQ(
       error_of([&] { x[array({1.f})]; }, ErrorKind::dtype, "index-dtype"),
-      text("index: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
+      text("x[...]: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
   EXPECT_EQ(
       error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
-      text("index: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last "
+      text("x[...]: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last "
            "axis on, or 1"));
   EXPECT_EQ(error_of([&] { x[indices({1, 9})]; }, ErrorKind::index, "index-range"),
-            text("take: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
+            text("x[...]: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x.at(7).set(1); }, ErrorKind::index, "index-range"),
-            text("set: x f32[5,3], index 7 on axis 0 of length 5: wanted an index from -5 to 4"));
+            text("x.at(...).set: x f32[5,3], index 7 on axis 0 of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x.at(0).set(ones({4})); }, ErrorKind::shape, "index-update"),
-            text("set: x f32[5,3], values f32[4]: wanted values that broadcast to [3]"));
+            text("x.at(...).set: x f32[5,3], values f32[4]: wanted values that broadcast to [3]"));
   EXPECT_EQ(error_of([&] { x.at(range(0, 2)).add(ones({1, 2, 3})); }, ErrorKind::shape, "index-update"),
-            text("add: x f32[5,3], values f32[1,2,3]: wanted values that broadcast to [2,3]"));
-  EXPECT_EQ(error_of([&] { counting({4}, int64).at(0).set(0.5); }, ErrorKind::dtype, "index-update"),
-            text("set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
+            text("x.at(...).add: x f32[5,3], values f32[1,2,3]: wanted values that broadcast to [2,3]"));
+  EXPECT_EQ(
+      error_of([&] { counting({4}, int64).at(0).set(0.5); }, ErrorKind::dtype, "index-update"),
+      text("x.at(...).set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
   EXPECT_EQ(
       error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
-      text("scatter_add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index "
+      text("x.at(...).add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index "
            "from -5 to 4"));
   error_of([&] { array({true}).at(0).add(true); }, ErrorKind::dtype, "dtype-numeric");
   error_of([&] { array({true}).at(indices({0})).add(true); }, ErrorKind::dtype, "dtype-numeric");

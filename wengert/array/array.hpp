@@ -58,7 +58,6 @@ class Array {
   explicit Array(Node* node) : node_(node) {}
   Array(const Array& other) : node_(other.node_) { retain(); }
   Array(Array&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
-  // Not for temporaries: x[0] = y would change nothing. x = x.at(0).set(y) does.
   Array& operator=(const Array& other) & {
     Array copy(other);
     std::swap(node_, copy.node_);
@@ -68,6 +67,12 @@ class Array {
     Array taken(std::move(other));  // what this was is let go of now, not when `other` ends
     std::swap(node_, taken.node_);
     return *this;
+  }
+  /// Not for temporaries.
+  template <class T>
+  void operator=(const T&) && {
+    static_assert(std::is_void_v<T>,
+                  "wengert: x[...] = y would change a temporary array and not x: write x = x.at(...).set(y)");
   }
   ~Array() { release(); }
 

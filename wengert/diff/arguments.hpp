@@ -111,18 +111,22 @@ template <int... I, class F, class Trees, class Args>
 decltype(auto) invoke_with(const F& f, Trees&& trees, Args&& args) {
   return [&]<size_t... k>(std::index_sequence<k...>) -> decltype(auto) {
     using Pack = std::remove_reference_t<Args>;
-    static_assert(
-        std::is_invocable_v<const F&, decltype(pick<static_cast<int>(k), I...>(trees, std::declval<Pack&>()))...>,
-        "wengert: the function cannot be called with these arguments: count them, and compare their types");
-    return f(pick<static_cast<int>(k), I...>(trees, args)...);
+    constexpr bool fits =
+        std::is_invocable_v<const F&, decltype(pick<static_cast<int>(k), I...>(trees, std::declval<Pack&>()))...>;
+    static_assert(fits,
+                  "wengert: the function cannot be called with these arguments: count them, and compare their types");
+    if constexpr (fits) return f(pick<static_cast<int>(k), I...>(trees, args)...);
+    else return Array();  // so that the error above is the only one
   }(std::make_index_sequence<std::tuple_size_v<std::remove_reference_t<Args>>>());
 }
 /// f(trees...) with all arguments taken from a tuple.
 template <class F, class... T>
 decltype(auto) invoke_all(const F& f, std::tuple<T...> trees) {
-  static_assert(std::is_invocable_v<const F&, T...>,
+  constexpr bool fits = std::is_invocable_v<const F&, T...>;
+  static_assert(fits,
                 "wengert: the function cannot be called with these arguments: count them, and compare their types");
-  return std::apply(f, std::move(trees));
+  if constexpr (fits) return std::apply(f, std::move(trees));
+  else return Array();  // so that the error above is the only one
 }
 template <class F, class Trees>
 using ResultOf = OutputOf<decltype(invoke_all(std::declval<const F&>(), std::declval<Trees>()))>;

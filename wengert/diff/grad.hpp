@@ -28,11 +28,18 @@ class GradientFunction {
   GradientFunction(F f, Name name) : f_(std::move(f)), name_(std::move(name)) {}
 
  protected:
-  /// What f returned, and the tuple of gradients.
+  /// What f returned, and the tuple of gradients. After an error of the user's, values that make no further one.
   template <class... Args>
   auto run(const char* transformation, Args&&... args) const {
-    static_assert(((I >= 0 && I < static_cast<int>(sizeof...(Args))) && ...),
-                  "wengert: grad<I...>: the call has no argument with this number");
+    constexpr bool numbered = ((I >= 0 && I < static_cast<int>(sizeof...(Args))) && ...);
+    static_assert(numbered, "wengert: grad<I...>: the call has no argument with this number");
+    if constexpr (numbered) return run_numbered(transformation, std::forward<Args>(args)...);
+    else return std::pair{Array(), std::tuple<Array>()};
+  }
+
+ private:
+  template <class... Args>
+  auto run_numbered(const char* transformation, Args&&... args) const {
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
     std::tuple<TreeOf<std::tuple_element_t<I, decltype(given)>>...> trees(
         to_tree(std::as_const(std::get<I>(given)))...);
@@ -40,22 +47,25 @@ class GradientFunction {
     static_assert(std::same_as<Result, Array> || is_loss_and_aux<Result>,
                   "wengert: grad takes a function that returns a scalar Array, or a pair or tuple of a scalar Array "
                   "and a tree of auxiliary output");
-    const Arguments arguments(trees);
-    std::optional<Result> result;
-    Gradients found = value_and_gradients(
-        [&](std::span<const Array> traced) {
-          auto inputs = trees;
-          tree::detail::replace(inputs, traced);
-          result.emplace(invoke_with<I...>(f_, inputs, given));
-          return tree::flatten(*result);
-        },
-        arguments, name_.label<F>(transformation));
-    tree::detail::replace(*result, std::move(found.values));
-    tree::detail::replace(trees, std::move(found.gradients));
-    return std::pair{std::move(*result), std::move(trees)};
+    if constexpr (std::same_as<Result, Array> || is_loss_and_aux<Result>) {
+      const Arguments arguments(trees);
+      std::optional<Result> result;
+      Gradients found = value_and_gradients(
+          [&](std::span<const Array> traced) {
+            auto inputs = trees;
+            tree::detail::replace(inputs, traced);
+            result.emplace(invoke_with<I...>(f_, inputs, given));
+            return tree::flatten(*result);
+          },
+          arguments, name_.label<F>(transformation));
+      tree::detail::replace(*result, std::move(found.values));
+      tree::detail::replace(trees, std::move(found.gradients));
+      return std::pair{std::move(*result), std::move(trees)};
+    } else {
+      return std::pair{Array(), std::move(trees)};
+    }
   }
 
- private:
   F f_;
   Name name_;
 };

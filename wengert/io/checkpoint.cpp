@@ -78,8 +78,10 @@ class Reader {
     const auto& values = description_.at("values");
     const auto saved = values.find(path);
     if (saved == values.end() || *saved == text) return;
-    fail(ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text,
-         "the value that was saved");
+    fail(
+        ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text,
+        "the number or text that was saved: in a tree these are static, part of its structure; keep one that changes as "
+        "an array, such as wg::array(0.5), or give a tree with the saved one");
   }
 
  private:

@@ -39,6 +39,7 @@ void Linear::initialize(const Array& key) {
 }
 
 Array Linear::operator()(const Operand& x) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(x);
   const Array y = matmul(x, initialized(weight, "Linear", "weight"));
   return with_bias ? y + initialized(bias, "Linear", "bias") : y;
@@ -51,15 +52,23 @@ void Conv2d::initialize(const Array& key) {
 }
 
 Array Conv2d::operator()(const Operand& x) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(x);
   const Array y = conv2d(x, initialized(weight, "Conv2d", "weight"), {stride, padding, dilation}, groups);
   return with_bias ? y + reshape(initialized(bias, "Conv2d", "bias"), {out, 1, 1}) : y;
 }
 
-Array MaxPool2d::operator()(const Operand& x) const { return max_pool2d(x, size, stride_or_size(stride), padding); }
-Array AvgPool2d::operator()(const Operand& x) const { return avg_pool2d(x, size, stride_or_size(stride), padding); }
+Array MaxPool2d::operator()(const Operand& x) const {
+  const detail::LayerScope place(*this);
+  return max_pool2d(x, size, stride_or_size(stride), padding);
+}
+Array AvgPool2d::operator()(const Operand& x) const {
+  const detail::LayerScope place(*this);
+  return avg_pool2d(x, size, stride_or_size(stride), padding);
+}
 
 Array Dropout::operator()(const Operand& x, Context& context) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(x);
   if (!(rate >= 0 && rate < 1)) {
     fail(ErrorKind::value, "dropout-rate", "Dropout", "rate " + std::to_string(rate), "a rate from 0 to below 1");
@@ -77,6 +86,7 @@ void BatchNorm::initialize(const Array&) {
 }
 
 Array BatchNorm::operator()(const Operand& input, Context& context) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(input);
   const Array x = input.to_array();
   if (x.rank() < 2 || x.dim(1).value() != channels) {
@@ -109,6 +119,7 @@ void LayerNorm::initialize(const Array&) {
 }
 
 Array LayerNorm::operator()(const Operand& input) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(input);
   const Array x = input.to_array();
   const int leading = x.rank() - shape.rank();
@@ -127,11 +138,13 @@ Array LayerNorm::operator()(const Operand& input) const {
 void Embedding::initialize(const Array& key) { weight = random::normal(random::fold_in(key, 0), {count, size}); }
 
 Array Embedding::operator()(const Operand& symbols) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(symbols);
   return take(initialized(weight, "Embedding", "weight"), symbols.to_array());
 }
 
 Array Flatten::operator()(const Operand& input) const {
+  const detail::LayerScope place(*this);
   const CallScope scope(input);
   const Array x = input.to_array();
   return reshape(x, {x.dim(0), x.shape().last(x.rank() - 1).size()});

@@ -78,7 +78,58 @@ class LayerTable final : public tree::detail::Visitor {
   std::array<int64_t, 2> elements_{}, bytes_{};  // of parameters; of buffers
 };
 
+/// The path of the first node at an address that has that type; a member may begin where the whole does.
+class FindNode final : public tree::detail::Visitor {
+ public:
+  FindNode(const void* address, std::string_view type) : Visitor(true), address_(address), type_(type) {}
+  void leaf(Array&) override {}
+  void node(const void* address, std::string_view type) override {
+    if (!found && address == address_ && type == type_) found = tree::detail::path_text(path());
+  }
+  std::optional<std::string> found;
+
+ private:
+  const void* address_;
+  std::string_view type_;
+};
+
 }  // namespace
+
+namespace detail {
+
+ModelScope::ModelScope(const void* net, tree::detail::Walk walk, const std::source_location& where)
+    : CallPlace{thread().place, &text_of}, net_(net), walk_(walk), where_(where) {
+  thread().place = this;
+}
+
+/// The line of nn::apply, where errors name another: one inside the model.
+std::string ModelScope::line() const {
+  const std::string line = line_text(where_);
+  return line.empty() || line == line_text(thread().where) ? "" : ", in nn::apply at " + line;
+}
+std::string ModelScope::text_of(const CallPlace& model) { return static_cast<const ModelScope&>(model).line(); }
+
+LayerScope::LayerScope(const void* layer, std::string_view type, bool named)
+    : CallPlace{thread().place, &text_of}, layer_(layer), type_(type), named_(named) {
+  thread().place = this;
+}
+
+std::string LayerScope::text_of(const CallPlace& place) {
+  const auto& layer = static_cast<const LayerScope&>(place);
+  std::string text, line;
+  for (const CallPlace* p = layer.outer; p; p = p->outer) {
+    if (p->text != &ModelScope::text_of) continue;
+    const auto& model = static_cast<const ModelScope&>(*p);
+    FindNode search(layer.layer_, layer.type_);
+    model.walk_(model.net_, search);
+    line = model.line();
+    if (!search.found || search.found->empty()) continue;
+    text = ", in " + *search.found + (layer.named_ ? " (" + std::string(layer.type_) + ")" : "");
+  }
+  return text + line;
+}
+
+}  // namespace detail
 
 Array Context::next_key(const char* layer) {
   if (!mode_.key.defined()) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "wengert/ops/random.hpp"
 #include "wengert/tree/tree.hpp"
@@ -52,6 +53,45 @@ class Context {
 
 namespace detail {
 
+/// While a model runs: errors of its layers name their paths in it and, where it is known, the line that applied it.
+class ModelScope : CallPlace {
+ public:
+  template <class Net>
+  explicit ModelScope(const Net& net, std::source_location where = {})
+      : ModelScope(&net, &tree::detail::walk<Net>, where) {}
+  ModelScope(const void* net, tree::detail::Walk walk, const std::source_location& where);
+  ModelScope(const ModelScope&) = delete;
+  ~ModelScope() { thread().place = outer; }
+
+ private:
+  friend class LayerScope;
+  static std::string text_of(const CallPlace& model);
+  std::string line() const;
+
+  const void* net_;
+  tree::detail::Walk walk_;
+  std::source_location where_;
+};
+
+/// While a layer runs: errors name its place in the outermost model that holds it.
+class LayerScope : CallPlace {
+ public:
+  /// `named`: say what the layer is.
+  template <class Layer>
+  explicit LayerScope(const Layer& layer, bool named = true)
+      : LayerScope(&layer, tree::detail::type_name<Layer>, named) {}
+  LayerScope(const void* layer, std::string_view type, bool named);
+  LayerScope(const LayerScope&) = delete;
+  ~LayerScope() { thread().place = outer; }
+
+ private:
+  static std::string text_of(const CallPlace& layer);
+
+  const void* layer_;
+  std::string_view type_;
+  bool named_;
+};
+
 /// Puts new values in a copy in the places that they have in the original.
 class LeafPlaces final : public tree::detail::Visitor {
  public:
@@ -61,9 +101,11 @@ class LeafPlaces final : public tree::detail::Visitor {
 };
 std::vector<Array> updated_leaves(const std::vector<Array*>& places, const Context& context);
 
-/// Layers whose errors name the line of the caller.
+/// Layers whose errors name the line of the caller; with and without a context.
 template <class T>
-concept TakesOperand = requires { static_cast<Array (T::*)(const Operand&, Context&) const>(&T::operator()); };
+concept TakesOperandInContext = requires { static_cast<Array (T::*)(const Operand&, Context&) const>(&T::operator()); };
+template <class T>
+concept TakesOperand = requires { static_cast<Array (T::*)(const Operand&) const>(&T::operator()); };
 
 template <class T>
 concept HasInitialize = requires(T& x, const Array& key) { x.initialize(key); };
@@ -100,11 +142,18 @@ Net init(Net net, const Array& key, std::source_location where = std::source_loc
 /// net(x) in a mode: {output, net with its buffers updated}. Layers that need no mode take x alone.
 template <class Net, class X>
 auto apply(const Net& net, const X& x, Mode mode = {}, std::source_location where = std::source_location::current()) {
+  constexpr bool in_context = std::is_invocable_v<const Net&, const X&, Context&>;
+  static_assert(in_context || std::is_invocable_v<const Net&, const X&>,
+                "wengert: nn::apply: the model cannot be called with this input: give it a call operator such as "
+                "Array operator()(const Array& x) const, with a Context& behind x where it needs the mode");
   Context context(std::move(mode));
   auto y = [&] {
-    if constexpr (detail::TakesOperand<Net>) return net(Operand(x, where), context);
-    else if constexpr (std::is_invocable_v<const Net&, const X&, Context&>) return net(x, context);
-    else return net(x);
+    const detail::ModelScope scope(net, where);
+    if constexpr (detail::TakesOperandInContext<Net>) return net(Operand(x, where), context);
+    else if constexpr (detail::TakesOperand<Net> && !in_context) return net(Operand(x, where));
+    else if constexpr (in_context) return net(x, context);
+    else if constexpr (std::is_invocable_v<const Net&, const X&>) return net(x);
+    else return Array();
   }();
   Net updated = net;
   if (!context.updates().empty()) {
@@ -118,8 +167,14 @@ auto apply(const Net& net, const X& x, Mode mode = {}, std::source_location wher
 /// Calls a layer with or without a context, as it takes it.
 template <class Layer>
 Array call(const Layer& layer, const Array& x, Context& context) {
-  if constexpr (std::is_invocable_v<const Layer&, const Array&, Context&>) return layer(x, context);
-  else return layer(x);
+  constexpr bool in_context = std::is_invocable_r_v<Array, const Layer&, const Array&, Context&>;
+  constexpr bool alone = std::is_invocable_r_v<Array, const Layer&, const Array&>;
+  static_assert(in_context || alone,
+                "wengert: this layer has no call operator that takes an Array and returns one: give it one such as "
+                "Array operator()(const Array& x) const, with a Context& behind x where it needs the mode");
+  if constexpr (in_context) return layer(x, context);
+  else if constexpr (alone) return layer(x);
+  else return x;
 }
 
 /// Layers and functions one after the other: sequential(Linear{4, 8}, relu, Linear{8, 2}).
@@ -129,8 +184,16 @@ struct Sequential {
 
   Array operator()(const Operand& x, Context& context) const {
     const CallScope scope(x);
+    std::optional<detail::ModelScope> model;
+    if constexpr (tree::Tree<Sequential>) {
+      if (!thread().place) model.emplace(*this);
+    }
     Array y = x.to_array();
-    std::apply([&](const auto&... layer) { ((y = call(layer, y, context)), ...); }, layers);
+    const auto step = [&](const auto& layer) {
+      const detail::LayerScope place(layer, false);
+      y = call(layer, y, context);
+    };
+    std::apply([&](const auto&... layer) { (step(layer), ...); }, layers);
     return y;
   }
   Array operator()(const Operand& x) const {

@@ -1,6 +1,7 @@
 #include "wengert/ops/common.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/shape.hpp"
@@ -86,7 +87,7 @@ void check_numbers(const Primitive& primitive, std::initializer_list<const Opera
   for (const Operand* x : operands) {
     if (!x->fits(dtype)) {
       fail(ErrorKind::value, "number-range", operation_name(primitive),
-           std::string(primitive.operands[i]) + " " + std::to_string(x->to_array().item<int64_t>()),
+           std::string(primitive.operands[i]) + " " + x->number_text(),
            "a number that " + std::string(name(dtype)) + " can hold; convert the array beside it with astype()");
     }
     ++i;
@@ -174,6 +175,20 @@ int64_t normalize_axis(const char* operation, const Array& x, int64_t axis) {
 void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got,
           const std::string& wanted) {
   throw Error(kind, id, operation + ": " + got + ": wanted " + wanted + call_site());
+}
+
+void detail::number_too_large(uint64_t number, const std::source_location& where) {
+  throw Error(ErrorKind::value, "number-range",
+              "number: got " + std::to_string(number) + ": wanted an integer that int64 can hold" + called_at(where));
+}
+
+std::string shortest_text(double x) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+}
+
+std::string Operand::number_text() const {
+  return kind_ == Dtype::float32 ? shortest_text(number_) : std::to_string(integer_);
 }
 
 void Operand::undefined(const std::source_location& where) {

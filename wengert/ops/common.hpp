@@ -47,6 +47,9 @@ Array converted_and_broadcast(const Operand& x, Dtype dtype, bool weak, const Sh
 Axes normalize_axes(const char* operation, const Array& x, const Axes& axes, bool all = true);
 int64_t normalize_axis(const char* operation, const Array& x, int64_t axis);
 
+/// As short as it can be read back.
+std::string shortest_text(double x);
+
 /// Throws "<operation>: <got>: wanted <wanted>; called at ...".
 [[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& operation, const std::string& got,
                        const std::string& wanted);

@@ -1,6 +1,5 @@
 #include "wengert/ops/create.hpp"
 
-#include <charconv>
 #include <cmath>
 
 #include "wengert/ops/common.hpp"
@@ -15,10 +14,18 @@ void want_supported(const Avals& in, Dtype dtype) {
   want(is_supported(dtype), in, ErrorKind::dtype, "dtype-unsupported", "bool, uint8, int32, int64, float32 or float64");
 }
 
-/// As short as it can be read back.
-std::string number_text(double x) {
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+/// Throws unless `dtype` can hold the first number and the last.
+void want_range(const char* operation, const std::string& got, double first, double last, Dtype dtype) {
+  if (!is_integer(dtype) || (Operand::in_range(first, dtype) && Operand::in_range(last, dtype))) return;
+  fail(ErrorKind::value, "number-range", operation, got + ", dtype " + std::string(name(dtype)),
+       "numbers that " + std::string(name(dtype)) + " can hold");
+}
+
+std::string steps_text(double start, double stop, double step) {
+  return "start " + shortest_text(start) + ", stop " + shortest_text(stop) + ", step " + shortest_text(step);
+}
+std::string steps_text(int64_t start, int64_t stop, int64_t step) {
+  return "start " + std::to_string(start) + ", stop " + std::to_string(stop) + ", step " + std::to_string(step);
 }
 
 /// How many of start, start + step, ... come before stop; no difference of two int64 overflows here.
@@ -29,9 +36,7 @@ int64_t step_count(int64_t start, int64_t stop, int64_t step) {
   const uint64_t width = step > 0 ? static_cast<uint64_t>(step) : -static_cast<uint64_t>(step);
   const uint64_t count = (distance - 1) / width + 1;
   if (count > static_cast<uint64_t>(max_size)) {
-    fail(ErrorKind::shape, "shape-size", "arange",
-         "start " + std::to_string(start) + ", stop " + std::to_string(stop) + ", step " + std::to_string(step),
-         "at most 2^58 elements");
+    fail(ErrorKind::shape, "shape-size", "arange", steps_text(start, stop, step), "at most 2^58 elements");
   }
   return static_cast<int64_t>(count);
 }
@@ -95,8 +100,7 @@ Array full(const Shape& shape, const Operand& value, Dtype dtype) {
   }
   if (!value.fits(dtype)) {
     fail(ErrorKind::value, "number-range", operation_name(copy_primitive),
-         "shape " + to_string(shape) + ", value " + std::to_string(value.to_array().item<int64_t>()) + ", dtype " +
-             std::string(name(dtype)),
+         "shape " + to_string(shape) + ", value " + value.number_text() + ", dtype " + std::string(name(dtype)),
          "a number that " + std::string(name(dtype)) + " can hold");
   }
   const Array x = value.is_scalar() ? value.scalar(dtype) : convert(value, dtype);
@@ -135,6 +139,11 @@ Array arange(int64_t start, int64_t stop, int64_t step, Dtype dtype, std::source
   const CallScope scope(where, "arange");
   if (step == 0) fail(ErrorKind::value, "arange-step", "arange", "step 0", "a step that is not 0");
   const int64_t count = step_count(start, stop, step);
+  if (count > 0 && dtype != int64) {
+    const double first = static_cast<double>(start),
+                 last = first + static_cast<double>(count - 1) * static_cast<double>(step);
+    want_range("arange", steps_text(start, stop, step), first, last, dtype);
+  }
   return convert(iota({count}, 0, int64) * step + start, dtype);
 }
 
@@ -142,10 +151,10 @@ Array arange(double start, double stop, double step, Dtype dtype, std::source_lo
   const CallScope scope(where, "arange");
   const double count = std::ceil((stop - start) / step);
   if (step == 0 || !(count <= static_cast<double>(max_size)) || !std::isfinite(start)) {
-    fail(ErrorKind::value, "arange-step", "arange",
-         "start " + number_text(start) + ", stop " + number_text(stop) + ", step " + number_text(step),
+    fail(ErrorKind::value, "arange-step", "arange", steps_text(start, stop, step),
          "finite numbers, a step that is not 0 and at most 2^58 elements");
   }
+  if (count > 0) want_range("arange", steps_text(start, stop, step), start, start + (count - 1) * step, dtype);
   const Array index = iota({static_cast<int64_t>(std::max(count, 0.0))}, 0, float64);
   return convert(index * full({}, step, float64) + full({}, start, float64), dtype);
 }
@@ -153,6 +162,10 @@ Array arange(double start, double stop, double step, Dtype dtype, std::source_lo
 Array linspace(double start, double stop, int64_t count, Dtype dtype, std::source_location where) {
   const CallScope scope(where, "linspace");
   if (count < 0) fail(ErrorKind::value, "linspace-count", "linspace", "count " + std::to_string(count), "a count >= 0");
+  if (count > 0) {
+    want_range("linspace", "start " + shortest_text(start) + ", stop " + shortest_text(stop), start,
+               count > 1 ? stop : start, dtype);
+  }
   const double step = count > 1 ? (stop - start) / static_cast<double>(count - 1) : 0;
   const Array index = iota({count}, 0, float64);
   const Array inside = index * full({}, step, float64) + full({}, start, float64);

@@ -7,7 +7,8 @@
 
 namespace wengert {
 
-/// All elements `value`, in memory of its own. Errors: dtype (one without kernels), shape.
+/// All elements `value`, in memory of its own. Floats lose their fraction where dtype is an integer's.
+/// Errors: dtype (one without kernels), shape, value "number-range" (a number that dtype cannot hold).
 Array full(const Shape& shape, const Operand& value, Dtype dtype);
 /// As above, with the dtype of the value: float32, int64 or bool for a plain number.
 Array full(const Shape& shape, const Operand& value);
@@ -18,7 +19,7 @@ Array ones_like(const Array& x, std::source_location where = std::source_locatio
 /// Ones where column - row == diagonal. columns < 0: as many as rows.
 Array eye(int64_t rows, int64_t columns = -1, int64_t diagonal = 0, Dtype dtype = float32,
           std::source_location where = std::source_location::current());
-/// start, start + step, ... below stop (above, for a negative step). Errors: value (step 0).
+/// start, start + step, ... below stop (above, for a negative step). Errors: value (step 0; numbers beyond dtype).
 Array arange(int64_t stop, std::source_location where = std::source_location::current());
 Array arange(int64_t start, int64_t stop, int64_t step = 1, Dtype dtype = int64,
              std::source_location where = std::source_location::current());
@@ -27,9 +28,10 @@ Array arange(double start, double stop, double step, Dtype dtype = float32,
 template <std::integral Start, std::integral Stop, std::integral Step = int64_t>
 Array arange(Start start, Stop stop, Step step = 1, Dtype dtype = int64,
              std::source_location where = std::source_location::current()) {
-  return arange(static_cast<int64_t>(start), static_cast<int64_t>(stop), static_cast<int64_t>(step), dtype, where);
+  return arange(detail::to_int64(start, where), detail::to_int64(stop, where), detail::to_int64(step, where), dtype,
+                where);
 }
-/// `count` equal steps from start to stop, both included. Errors: value (count < 0).
+/// `count` equal steps from start to stop, both included. Errors: value (count < 0; numbers beyond dtype).
 Array linspace(double start, double stop, int64_t count, Dtype dtype = float32,
                std::source_location where = std::source_location::current());
 /// Index along one axis: element [i0, i1, ...] is i_axis.

@@ -167,8 +167,14 @@ Array aligned(const Term& term, const Labels& labels) {
 
 // Two operands --------------------------------------------------------------------------------------------
 
+void want_few(std::string_view text, size_t count, const char* what) {
+  if (count <= max_rank) return;
+  fail(ErrorKind::shape, "einsum-indices", "einsum", quoted(text) + ", " + std::to_string(count) + " indices " + what,
+       "at most " + std::to_string(max_rank) + ", as many as an array has axes");
+}
+
 /// a times b; `needed` are the labels that come later.
-Term multiply(const Term& given_a, const Term& given_b, const Labels& needed) {
+Term multiply(std::string_view text, const Term& given_a, const Term& given_b, const Labels& needed) {
   const Term a = summed(given_a, [&](int label) { return has(needed, label) || has(given_b.labels, label); });
   const Term b = summed(given_b, [&](int label) { return has(needed, label) || has(given_a.labels, label); });
   ProductAxes axes;
@@ -189,6 +195,7 @@ Term multiply(const Term& given_a, const Term& given_b, const Labels& needed) {
   for (int label : b.labels) {
     if (!has(a.labels, label)) all.push_back(label);
   }
+  want_few(text, all.size(), "in a product of two operands");
   if (axes.lhs_contract.empty()) return {aligned(a, all) * aligned(b, all), all};
   return {dot_general(a.x, b.x, axes), all};
 }
@@ -242,13 +249,14 @@ Array einsum(std::string_view text, std::span<const Operand> operands) {
   std::vector<Term> terms = make_terms(text, subscripts, operands, lengths, most_dots);
   for (Term& term : terms) term = without_ones(without_repeats(std::move(term)), lengths);
   const Labels result = expanded(subscripts.result, most_dots);
+  want_few(text, result.size(), "in the result");
   Term product = terms[0];
   for (size_t i = 1; i < terms.size(); ++i) {
     Labels needed = result;
     for (size_t later = i + 1; later < terms.size(); ++later) {
       needed.insert(needed.end(), terms[later].labels.begin(), terms[later].labels.end());
     }
-    product = multiply(product, terms[i], needed);
+    product = multiply(text, product, terms[i], needed);
   }
   return aligned(summed(product, [&](int label) { return has(result, label); }), result);
 }

@@ -113,6 +113,10 @@ class Selector {
   }
 
   void add_array(const Array& indices) {
+    if (!indices.defined()) {
+      refuse(ErrorKind::state, "array-undefined", "indices from a default-constructed or moved-from handle",
+             "integers in an array with values");
+    }
     if (is_bool(indices.dtype())) {
       refuse(ErrorKind::dtype, "index-mask", "mask " + describe(indices),
              "integers: the shape of the result would depend on values; choose with wg::where(mask, a, b)");
@@ -193,6 +197,10 @@ Array fit_values(const char* operation, const Array& x, const Operand& values, c
   if (promote(x.dtype(), false, values.dtype(), values.weak()) != x.dtype()) {
     fail(ErrorKind::dtype, "index-update", operation, got, "values that x's dtype can hold; convert with astype()");
   }
+  if (!values.fits(x.dtype())) {
+    fail(ErrorKind::value, "number-range", operation, "x " + describe(x) + ", values " + values.number_text(),
+         "numbers that " + std::string(name(x.dtype())) + " can hold");
+  }
   Shape joint;
   if (!broadcast_shapes(values.shape(), shape, joint) || joint != shape) {
     fail(ErrorKind::shape, "index-update", operation, got, "values that broadcast to " + to_string(shape));
@@ -214,23 +222,28 @@ Array bind_scatter(Array x, const Array& values, const Selection& s, bool sums) 
                      {s.axes, s.at});
 }
 
-std::source_location place_of(std::span<const Index> indices) {
-  return indices.empty() ? std::source_location() : indices.front().where();
-}
-
 }  // namespace
 
-Array IndexedArray::get() && {
-  const CallScope scope(place_of(indices_));
-  const Selection s = Selector("index", x_, indices_).run();
+/// In y = std::move(y).at(1).add(y[0]) the array is given up before y[0] is asked for.
+void IndexedArray::want_defined(const char* operation) const {
+  if (x_.defined()) return;
+  fail(ErrorKind::state, "array-undefined", operation, "x is a default-constructed or moved-from handle",
+       "an array with values; std::move(x).at(...) gives x up at once, so take what is needed of it before");
+}
+
+Array IndexedArray::get(std::source_location where) && {
+  const CallScope scope(where, "x[...]");
+  want_defined("x[...]");
+  const Selection s = Selector("x[...]", x_, indices_).run();
   return take_selected(sliced_and_expanded(x_, s), s);
 }
 
-Array IndexedArray::set(const Operand& values) && { return update(values, false, "set"); }
-Array IndexedArray::add(const Operand& values) && { return update(values, true, "add"); }
+Array IndexedArray::set(const Operand& values) && { return update(values, false, "x.at(...).set"); }
+Array IndexedArray::add(const Operand& values) && { return update(values, true, "x.at(...).add"); }
 
 Array IndexedArray::update(const Operand& values, bool sums, const char* operation) {
-  const CallScope scope(values.where());
+  const CallScope scope(values.where(), operation);
+  want_defined(operation);
   const Selection s = Selector(operation, x_, indices_).run();
   Array v = fit_values(operation, x_, values, selected_shape(s));
   if (!s.arrays.empty()) {
@@ -245,7 +258,9 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
 IndexedArray Array::at(std::initializer_list<Index> indices) const& { return {*this, indices}; }
 IndexedArray Array::at(std::initializer_list<Index> indices) && { return {std::move(*this), indices}; }
 
-Array Array::operator[](const Index& index) const { return IndexedArray(*this, {index}).get(); }
-Array Array::operator[](std::initializer_list<Index> indices) const { return IndexedArray(*this, indices).get(); }
+Array Array::operator[](const Index& index) const { return IndexedArray(*this, {index}).get(index.where()); }
+Array Array::operator[](std::initializer_list<Index> indices) const {
+  return IndexedArray(*this, indices).get(indices.size() == 0 ? std::source_location() : indices.begin()->where());
+}
 
 }  // namespace wengert

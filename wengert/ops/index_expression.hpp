@@ -43,7 +43,7 @@ class Index {
   template <class T>
     requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
   Index(T number, std::source_location where = std::source_location::current())
-      : kind_(Kind::number), number_(static_cast<int64_t>(number)), where_(where) {}
+      : kind_(Kind::number), number_(detail::to_int64(number, where)), where_(where) {}
   Index(Dim number, std::source_location where = std::source_location::current())
       : kind_(Kind::number), number_(number.value()), where_(where) {}
   Index(const Range& range, std::source_location where = std::source_location::current())
@@ -73,13 +73,14 @@ class Index {
 /// Errors, by id: index "index-count" (more parts than axes), "index-range" (a number or an element of an index array
 /// outside its axis), "index-empty"; value "index-ellipsis" (two), "index-step" (0); dtype "index-mask", "index-dtype"
 /// (an array that holds no integers), "index-update" (values that x's dtype cannot hold); shape "index-arrays" (that do
-/// not broadcast), "index-update" (values that do not broadcast to the elements).
+/// not broadcast), "index-update" (values that do not broadcast to the elements); state
+/// "array-undefined".
 class IndexedArray {
  public:
   IndexedArray(Array x, std::vector<Index> indices) : x_(std::move(x)), indices_(std::move(indices)) {}
 
   /// The elements.
-  Array get() &&;
+  Array get(std::source_location where = std::source_location::current()) &&;
   /// x with `values` in their place, which broadcast to the elements. Of values that meet at one place, the last one in
   /// the order of the indices stays. The gradient reaches x and the values.
   Array set(const Operand& values) &&;
@@ -87,6 +88,7 @@ class IndexedArray {
   Array add(const Operand& values) &&;
 
  private:
+  void want_defined(const char* operation) const;
   Array update(const Operand& values, bool sums, const char* operation);
 
   Array x_;

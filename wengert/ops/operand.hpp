@@ -2,13 +2,28 @@
 // so that an error knows the caller's line.
 #pragma once
 
+#include <cmath>
 #include <source_location>
+#include <string>
 #include <type_traits>
 
 #include "wengert/array/array.hpp"
 #include "wengert/trace/interpreter.hpp"
 
 namespace wengert {
+
+namespace detail {
+[[noreturn]] void number_too_large(uint64_t number, const std::source_location& where);
+
+/// Throws Error(value, "number-range") for a number beyond int64.
+template <class T>
+constexpr int64_t to_int64(T number, const std::source_location& where) {
+  if constexpr (std::is_unsigned_v<T> && sizeof(T) == sizeof(int64_t)) {
+    if (number > static_cast<T>(INT64_MAX)) number_too_large(number, where);
+  }
+  return static_cast<int64_t>(number);
+}
+}  // namespace detail
 
 class Operand {
  public:
@@ -23,7 +38,7 @@ class Operand {
       integer_ = value;
     } else if constexpr (std::is_integral_v<T>) {
       kind_ = Dtype::int64;
-      integer_ = static_cast<int64_t>(value);
+      integer_ = detail::to_int64(value, where);
     } else {
       kind_ = Dtype::float32;
       number_ = static_cast<double>(value);
@@ -39,12 +54,21 @@ class Operand {
   Dtype dtype() const { return is_scalar() ? kind_ : array_->dtype(); }
   Shape shape() const { return is_scalar() ? Shape{} : array_->shape(); }
 
-  /// Whether the operand is not a plain integer that lies outside the range of `dtype`, an integer dtype.
+  /// Whether the operand is not a plain number whose integer part lies outside the range of `dtype`, an integer dtype.
   bool fits(Dtype dtype) const {
-    if (!is_scalar() || kind_ != Dtype::int64 || !is_integer(dtype) || dtype == Dtype::int64) return true;
+    if (!is_scalar() || kind_ == Dtype::bool_ || !is_integer(dtype)) return true;
+    if (kind_ == Dtype::float32) return in_range(number_, dtype);
+    if (dtype == Dtype::int64) return true;
     const int64_t count = int64_t{1} << (8 * itemsize(dtype)), lowest = is_unsigned(dtype) ? 0 : -count / 2;
     return integer_ >= lowest && integer_ < lowest + count;
   }
+  /// Whether the integer part of `number` is one of `dtype`, an integer dtype; NaN is none.
+  static bool in_range(double number, Dtype dtype) {
+    const double count = std::ldexp(1.0, 8 * itemsize(dtype)), lowest = is_unsigned(dtype) ? 0 : -count / 2;
+    return std::trunc(number) >= lowest && std::trunc(number) < lowest + count;
+  }
+  /// A number as errors print it.
+  std::string number_text() const;
 
   /// The operand as an array of its own dtype; a number gives a weak array of rank 0.
   Array to_array() const { return is_scalar() ? scalar(kind_) : *array_; }

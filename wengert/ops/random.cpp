@@ -139,8 +139,11 @@ Array fold_in(const Array& key, const Operand& number) {
 
 std::vector<Array> split(const Array& key, int64_t count, std::source_location where) {
   const CallScope scope(where, "random::split");
-  if (count < 0)
-    fail(ErrorKind::value, "split-count", "random::split", "count " + std::to_string(count), "a count >= 0");
+  constexpr int64_t most = int64_t{1} << 20;  // each is an array of its own, of 128 bytes
+  if (count < 0 || count > most) {
+    fail(ErrorKind::value, "split-count", "random::split", "count " + std::to_string(count),
+         "a count from 0 to " + std::to_string(most) + "; wg::random::fold_in(key, i) makes keys one by one");
+  }
   std::vector<Array> keys;
   for (int64_t i = 0; i < count; ++i) keys.push_back(fold_in(key, i));
   return keys;

@@ -363,7 +363,11 @@ Array reshape(const Operand& x, std::initializer_list<int64_t> lengths) {
     shape.push_back(n == -1 ? 1 : n);
   }
   if (open >= 0) {
-    const int64_t known = shape.size();
+    int64_t known = 1;
+    for (Dim n : shape) known = n.value() == 0 ? 0 : known > max_size / n.value() ? max_size + 1 : known * n.value();
+    if (known > max_size) {
+      fail(ErrorKind::shape, "shape-size", "reshape", got(), "lengths beside -1 with a product of at most 2^58");
+    }
     if (known == 0 || a.size() % known != 0) {
       fail(ErrorKind::shape, "reshape-size", "reshape", got(),
            known == 0 ? "other lengths > 0 beside -1" : "a size of x that " + std::to_string(known) + " divides");

@@ -134,7 +134,8 @@ Expr math(std::string_view name, Expr a, Expr b);
 Expr math(std::string_view name, std::span<const Expr> arguments, Dtype result);
 
 /// i where it is not negative, else i + length. Where that is not in [0, count), count > 0, the kernel ends with
-/// wg_status_assertion and the value is 0, so that nothing outside is ever read or written. All int64.
+/// wg_status_assertion and the value is 0, so that nothing outside is ever read or written. All int64. With a length of
+/// 0 nothing counts from the end: i is a label, and errors call it so.
 Expr checked_index(Expr i, Expr length, Expr count);
 
 /// The coordinates of one element: one int64 expression per axis.

@@ -58,15 +58,19 @@ void check_alive(const Node* x) {
                   call_site());
 }
 
+std::string line_text(const std::source_location& line) {
+  std::string_view file = line.file_name();
+  if (file.empty()) return {};
+  if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
+  return std::string(file) + ":" + std::to_string(line.line());
+}
+
 std::string called_at(const std::source_location& where) {
   const Thread& state = thread();
   const std::source_location& line = state.depth > 0 ? state.where : where;
-  std::string text;
-  std::string_view file = line.file_name();
-  if (!file.empty()) {
-    if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-    text = "; called at " + std::string(file) + ":" + std::to_string(line.line());
-  }
+  std::string text = line_text(line);
+  if (!text.empty()) text = "; called at " + text;
+  if (state.place) text += state.place->text(*state.place);
   for (const Interpreter* i = state.innermost; i; i = i->parent()) {
     if (!i->label().empty()) text += ", in " + i->label().text();
   }

@@ -73,6 +73,13 @@ struct EndedInterpreter {
   Label label;
 };
 
+/// Where in a larger thing the user's call is, for errors, such as the layer of a model (wengert/nn): a list by scopes.
+struct CallPlace {
+  const CallPlace* outer;
+  /// What errors say after the line: ", in layers[0] (Linear)"; may be empty.
+  std::string (*text)(const CallPlace& innermost);
+};
+
 /// The state of one thread; everything else is a thread-safe cache.
 struct Thread {
   Interpreter* current = nullptr;
@@ -80,6 +87,7 @@ struct Thread {
   std::source_location where;              // of the user's innermost call
   int depth = 0;                           // of public functions that call public functions
   const char* operation = nullptr;         // what errors call the outermost of them, where primitives have other names
+  const CallPlace* place = nullptr;        // the innermost
   std::array<EndedInterpreter, 32> ended;  // by tag
 
   /// A cache that another folder keeps for this thread.
@@ -134,6 +142,8 @@ class CurrentInterpreter {
 
 /// Throws Error(trace, "trace-escaped") when `x` belongs to an interpreter that is not at work on this thread.
 void check_alive(const Node* x);
+/// "train.cpp:41"; empty for a line that is not known.
+std::string line_text(const std::source_location& line);
 /// "; called at train.cpp:41, in grad(loss)", from the thread's state: the line noted last.
 std::string call_site();
 

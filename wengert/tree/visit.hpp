@@ -62,6 +62,8 @@ class Visitor {
   virtual void static_value(const StaticValue&) {}
   /// A node with `count` children; those of containers are counted, not named, by their kind.
   virtual void open(std::string_view /*kind*/, size_t /*count*/) {}
+  /// Comes first at every node but arrays: where it is and its type.
+  virtual void node(const void* /*address*/, std::string_view /*type*/) {}
   virtual void close() {}
 
   bool detailed() const { return detailed_; }
@@ -338,6 +340,9 @@ void visit_children(T& x, Visitor& v) {
 template <class T>
 void visit(T& x, Visitor& v) {
   require_node<T>();
+  if constexpr (is_node<T> && !std::same_as<T, Array>) {
+    if (v.detailed()) v.node(&x, type_name<T>);
+  }
   if constexpr (!is_node<T>) return;
   else if constexpr (std::same_as<T, Array>) v.leaf(x);
   else if constexpr (is_plain_static<T> || HashedStatic<T>) {
