@@ -11,7 +11,7 @@ from pathlib import Path
 BUILD = Path(os.environ["WENGERT_BINARY_DIR"])
 COMPILERS = {"gcc": ["gcc"], "clang-19": ["clang-19"]}
 FLAGS = ["-std=c11", "-Werror=implicit-function-declaration", "-Werror=int-conversion", "-Werror=incompatible-pointer-types",
-         "-Werror=uninitialized"]
+         "-Werror=uninitialized", "-Werror=type-limits"]
 ALLOWED = {"memcpy", "memset", "memmove", "memcmp"}
 
 

@@ -167,7 +167,8 @@ const Primitive sign_primitive{
     .infer = same_numeric,
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       const Expr x = k(0, i), zero = k.constant(0, x.dtype());
-      return {select(zero < x, k.constant(1, x.dtype()), select(x < zero, k.constant(-1, x.dtype()), x))};
+      const Expr rest = is_unsigned(x.dtype()) ? x : select(x < zero, k.constant(-1, x.dtype()), x);
+      return {select(zero < x, k.constant(1, x.dtype()), rest)};
     },
     .samples = {.cases = unary_cases, .special = {0, inf, -inf, nan}, .dtypes = numeric, .smooth = false},
 };
