@@ -789,9 +789,8 @@ const Row files[] = {
        wengert::io::save_checkpoint(path, nn::Dropout{0.5});
        here(); wengert::io::load_checkpoint(path, nn::Dropout{0.25});
      }, value, "checkpoint-value",
-     "load_checkpoint: %/missing: rate: was 0.5 and is 0.25: wanted the number or text that was saved: in a tree these are "
-     "static, part of its structure; keep one that changes as an array, such as wg::array(0.5), or give a tree with the "
-     "saved one@"},
+     "load_checkpoint: %/missing: rate: was 0.5 and is 0.25: wanted the value that was saved; numbers and texts in a tree "
+     "are static: give the same ones, or hold what changes in an array@"},
     {[] { const auto path = saved({small(), {}}); here(); wengert::io::load_checkpoint(path, Two{f64(), {}}); }, dtype,
      "checkpoint-dtype",
      "load_checkpoint: %/missing: a: is f32[2,3]: wanted f64[2,3]@"},

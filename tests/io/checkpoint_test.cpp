@@ -125,10 +125,12 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
       "give the tree that was saved, or name a part of it");
   EXPECT_EQ(
       error([](Tree& t) { t.first.in = 5; }),
-      "value checkpoint-value: load_checkpoint: c.npz: first.in: was 2 and is 5: wanted the value that was saved");
+      "value checkpoint-value: load_checkpoint: c.npz: first.in: was 2 and is 5: wanted the value that was saved; "
+      "numbers and texts in a tree are static: give the same ones, or hold what changes in an array");
   EXPECT_EQ(
       error([](Tree& t) { t.text = "b"; }),
-      "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved");
+      "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved; "
+      "numbers and texts in a tree are static: give the same ones, or hold what changes in an array");
   EXPECT_EQ(error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
             "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of "
             "save_checkpoint; read_npz reads others");

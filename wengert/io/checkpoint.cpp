@@ -80,8 +80,8 @@ class Reader {
     if (saved == values.end() || *saved == text) return;
     fail(
         ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text,
-        "the number or text that was saved: in a tree these are static, part of its structure; keep one that changes as "
-        "an array, such as wg::array(0.5), or give a tree with the saved one");
+        "the value that was saved; numbers and texts in a tree are static: give the same ones, or hold what changes in an "
+        "array");
   }
 
  private:
