@@ -19,6 +19,8 @@ add_compile_options(-Wall -Wextra -Wpedantic)
 if(WENGERT_SANITIZE)
   add_compile_options(-fsanitize=${WENGERT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WENGERT_SANITIZE})
+  # g++ 12 takes what sanitizers add to the standard library's own code for use before initialization.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
 
 find_program(CCACHE ccache)
