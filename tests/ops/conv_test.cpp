@@ -113,6 +113,26 @@ TEST(Pooling, MaxTakesTheFirstLargest) {
   EXPECT_EQ(y[3], 7);
 }
 
+// Padding is smaller than every element, so it must not be chosen where a window holds nothing larger than -inf.
+TEST(Pooling, MaxNeverChoosesPadding) {
+  const double low = -INFINITY;
+  const auto pool = [](const Array& x) { return wg::max_pool2d(x, {3, 3}, {{2, 2}}, {1, 1}); };
+  const auto gradient = [&](const std::vector<double>& image) {
+    const Array x = wg::array(image, {1, 1, 3, 3});
+    const auto f = [&](const Array& a) { return wg::sum(pool(a) * wg::array({{1.0, 2.0}, {4.0, 8.0}})); };
+    return wg::grad(f)(x).to_vector<double>();
+  };
+  EXPECT_EQ(gradient(std::vector<double>(9, low)), (std::vector<double>{1, 2, 0, 4, 8, 0, 0, 0, 0}));
+  EXPECT_EQ(gradient({low, low, low, low, low, low, low, low, 5}),  // the last window has a largest element
+            (std::vector<double>{1, 2, 0, 4, 0, 0, 0, 0, 8}));
+  EXPECT_EQ(gradient({low, low, low, low, NAN, low, low, low, 5}),  // NaN is chosen wherever it is
+            (std::vector<double>{0, 0, 0, 0, 15, 0, 0, 0, 0}));
+  const Array x = wg::array(std::vector<double>(9, low), {1, 1, 3, 3});
+  EXPECT_EQ(pool(x).to_vector<double>(), std::vector<double>(4, low));
+  EXPECT_EQ(wg::jvp(pool, std::tuple{x}, std::tuple{wg::ones({1, 1, 3, 3}, wg::float64)}).second.to_vector<double>(),
+            std::vector<double>(4, 1));
+}
+
 TEST(Pooling, GradientsAgreeWithDifferences) {
   const Shape shape{2, 3, 6, 7};
   const Array x = wg::array(random_values(shape, 3), shape);

@@ -8,6 +8,8 @@
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 #include "wengert/diff/reverse.hpp"
+#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/reduce.hpp"
 #include "wengert/program/program.hpp"
 #include "wengert/trace/recorder.hpp"
 
@@ -225,6 +227,7 @@ INSTANTIATE_TEST_SUITE_P(All, PrimitiveValues, ::testing::ValuesIn(all_primitive
 struct Differentiable {
   diff::ArrayFunction f;
   Arrays point;
+  std::vector<size_t> operands;  // their places among those of the primitive
 };
 
 Array zeros_like(const Array& x) {
@@ -330,7 +333,7 @@ class PrimitiveDerivatives : public ::testing::TestWithParam<const Primitive*> {
                             for (size_t i : outputs) result.push_back(out[i]);
                             return result;
                           },
-                          point};
+                          point, active};
   }
 
   static void expect_near(const Arrays& got, const std::vector<Values>& wanted, const char* what) {
@@ -421,6 +424,124 @@ TEST_P(PrimitiveDerivatives, OfThirdOrderAtSpecialPoints) {
           EXPECT_TRUE(!std::isnan(a[n]) || std::isnan(value[n])) << where;
           EXPECT_TRUE(std::isfinite(a[n]) || !std::isfinite(value[n])) << where;
         }
+      }
+    }
+  }
+}
+
+// Special points of functions whose elements are not on their own: rows of zeros, ties, infinities.
+
+using Scalar = std::function<Array(std::span<const Array>)>;
+
+/// <u, f(x)> over the outputs that are finite at the point.
+Scalar weighed(const diff::ArrayFunction& f, const Arrays& y, const Arrays& u) {
+  Arrays finite;
+  for (const Array& a : y) finite.push_back(isfinite(a));
+  return [=](std::span<const Array> x) {
+    const Arrays out = f(x);
+    Array total = array(0.0);
+    for (size_t i = 0; i < out.size(); ++i) total = total + sum(where(finite[i], out[i], 0) * u[i]);
+    return total;
+  };
+}
+
+/// Its derivative along v, by one mode or the other.
+Scalar along(const Scalar& s, const Arrays& v, bool reverse) {
+  const diff::ArrayFunction f = [=](std::span<const Array> x) { return Arrays{s(x)}; };
+  if (!reverse) return [=](std::span<const Array> x) { return forward(f, x, v)[0]; };
+  return [=](std::span<const Array> x) {
+    const Array one = array(1.0);
+    const Arrays gradient = backward(f, x, {&one, 1});
+    Array total = array(0.0);
+    for (size_t i = 0; i < gradient.size(); ++i) total = total + sum(gradient[i] * v[i]);
+    return total;
+  };
+}
+
+/// What a sample is called with: the special number everywhere, in the first half, in the first place only, and in
+/// every second place, among the sample's ordinary numbers.
+constexpr int patterns = 4;
+bool is_special_place(int pattern, size_t n, size_t count) {
+  switch (pattern) {
+    case 0: return true;
+    case 1: return n < (count + 1) / 2;
+    case 2: return n == 0;
+    default: return n % 2 == 0;
+  }
+}
+
+/// The numbers that are tried for operand `i`: those that the room names, or 0 where it lies in the operand's range, or
+/// the least number there.
+std::vector<double> special_numbers(const Primitive& p, const Sample& sample, size_t i) {
+  if (!p.samples.special.empty()) return p.samples.special;
+  const auto [low, high] = i < sample.ranges.size() ? sample.ranges[i] : p.samples.range;
+  return {low <= 0 && high >= 0 ? 0 : low};
+}
+
+/// Functions that have no derivative at their special points, but a convention.
+bool has_kinks(const Primitive& p) {
+  return !p.samples.smooth || p.name == std::string("norm") || p.name == std::string("std");
+}
+
+/// The derivatives of all mixes of the modes to third order are finite and equal; and each is what differences of the one
+/// below give, where the function is smooth.
+void check_mixes(const Scalar& s, const Arrays& x, const std::vector<Arrays>& v, bool smooth, const std::string& what) {
+  const bool narrow = std::any_of(x.begin(), x.end(), [](const Array& a) { return a.dtype() != float64; });
+  const double tolerance = narrow ? 1e-4 : 1e-9;
+  std::vector<Scalar> forward_only{s};
+  for (size_t order = 1; order <= 3; ++order) {
+    forward_only.push_back(along(forward_only.back(), v[order - 1], false));
+    const double wanted = forward_only.back()(x).item<double>();
+    ASSERT_TRUE(std::isfinite(wanted)) << what << ", order " << order;
+    for (unsigned mix = 1; mix < 1u << order; ++mix) {
+      Scalar mixed = s;
+      std::string modes;
+      for (size_t stage = 0; stage < order; ++stage) {
+        mixed = along(mixed, v[stage], mix >> stage & 1);
+        modes += mix >> stage & 1 ? 'r' : 'f';
+      }
+      ASSERT_NEAR(mixed(x).item<double>(), wanted, tolerance * (1 + std::fabs(wanted))) << what << ", modes " << modes;
+    }
+    if (!smooth || narrow) continue;
+    const diff::ArrayFunction below = [&](std::span<const Array> at) { return Arrays{forward_only[order - 1](at)}; };
+    const auto difference = static_cast<double>(differences(below, x, v[order - 1], 1e-6)[0][0]);
+    ASSERT_NEAR(wanted, difference, 2e-5 * (1 + std::fabs(difference))) << what << ", order " << order;
+  }
+}
+
+TEST_P(PrimitiveDerivatives, OfThirdOrderWhereRowsAreSpecial) {
+  const auto& dtypes = p().samples.dtypes;
+  const bool elementwise_with_points = free_of_shape(p(), p().samples.cases.front()) && !p().samples.special.empty();
+  if (p().is(Trait::nondifferentiable) || elementwise_with_points) return;
+  if (std::find(dtypes.begin(), dtypes.end(), float64) == dtypes.end()) return;
+  const cpu::OracleScope oracle;  // the rules are at stake here, not the kernels
+  for (const Sample& sample : p().samples.cases) {
+    const std::optional<Differentiable> d = function(sample, float64);
+    if (!d) continue;
+    size_t tried = 1;
+    for (size_t i = 0; i < sample.shapes.size(); ++i) tried = std::max(tried, special_numbers(p(), sample, i).size());
+    for (size_t number = 0; number < tried; ++number) {
+      for (int pattern = 0; pattern < patterns; ++pattern) {
+        Arrays x = d->point;
+        for (size_t i = 0; i < x.size(); ++i) {
+          const std::vector<double> numbers = special_numbers(p(), sample, d->operands[i]);
+          Values values = values_of(x[i]);
+          for (size_t n = 0; n < values.size(); ++n) {
+            if (is_special_place(pattern, n, values.size())) values[n] = numbers[number % numbers.size()];
+          }
+          x[i] = contiguous_array(values, x[i].dtype(), x[i].shape());
+        }
+        const Arrays y = d->f(x);
+        bool is_number = true;
+        for (const Array& a : y) is_number = is_number && !any(isnan(a)).item<bool>();
+        if (!is_number) continue;
+        std::mt19937 engine(9);
+        const Arrays u = random_like(y, engine);
+        std::vector<Arrays> v;
+        for (int order = 1; order <= 3; ++order) v.push_back(random_like(x, engine));
+        check_mixes(weighed(d->f, y, u), x, v, !has_kinks(p()),
+                    "sample " + std::to_string(&sample - p().samples.cases.data()) + ", number " +
+                        std::to_string(number) + ", pattern " + std::to_string(pattern));
       }
     }
   }

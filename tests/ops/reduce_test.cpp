@@ -303,33 +303,102 @@ TEST(ReductionDerivatives, AgreeWithTheOracleInEveryLayout) {
   }
 }
 
-TEST(ReductionDerivatives, OfProductsAreRightAtZeros) {
-  for (const std::vector<double>& row :
-       {std::vector<double>{2, 0, 3, 4}, {0, 0, 3, 4}, {0, 5, 0, 0}, {0, 0, 0, 0}, {1, -2, 0.5, 3}}) {
-    const Array x = wg::array(row);
-    const Array g = gradients([](std::span<const Array> a) { return wg::prod(a[0]); }, {&x, 1}, wg::array(1.0))[0];
-    std::vector<double> expected(4, 1);
-    for (size_t i = 0; i < 4; ++i) {
-      for (size_t j = 0; j < 4; ++j) expected[i] *= i == j ? 1 : row[j];
-    }
-    expect_close(g.to_vector<double>(), expected, 1e-14);
-    for (size_t i = 0; i < 4; ++i) {  // one row of the Hessian: products of all others but two
-      std::vector<double> unit(4), hessian(4);
-      unit[i] = 1;
-      for (size_t j = 0; j < 4; ++j) {
-        hessian[j] = i == j ? 0 : 1;
-        for (size_t k = 0; k < 4; ++k) hessian[j] *= k == i || k == j ? 1 : row[k];
+/// The derivative of the product along directions: the sum over all ways to take one factor from each of them and the
+/// other factors from x.
+double plain_derivative(const std::vector<double>& x, std::span<const std::vector<double>> directions) {
+  if (directions.empty()) return plain_prod(x);
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    std::vector<double> rest = x;
+    rest[i] = 1;
+    std::vector<std::vector<double>> others(directions.begin() + 1, directions.end());
+    for (std::vector<double>& v : others) v[i] = 0;  // each factor is taken once
+    sum += directions[0][i] * plain_derivative(rest, others);
+  }
+  return sum;
+}
+
+using Scalar = std::function<Array(const Array&)>;
+/// The derivative of f along v by forward or by reverse mode.
+Scalar along(const Scalar& f, const Array& v, bool reverse) {
+  if (!reverse) return [=](const Array& x) { return wg::jvp(f, std::tuple{x}, std::tuple{v}).second; };
+  return [=](const Array& x) { return wg::sum(wg::grad(f)(x) * v); };
+}
+
+TEST(ReductionDerivatives, OfProductsAreRightAtAnyNumberOfZerosToThirdOrder) {
+  for (size_t length : {1u, 2u, 3u, 5u, 8u, 19u}) {
+    for (size_t zeros = 0; zeros <= std::min<size_t>(length, 4); ++zeros) {
+      std::vector<double> row = random_values(static_cast<int64_t>(length), 7, 0.5, 1.5);
+      for (size_t z = 0; z < zeros; ++z) row[(z * 7 + 2) % length] = 0;
+      std::vector<std::vector<double>> directions;
+      for (unsigned seed : {1u, 2u, 3u}) directions.push_back(random_values(static_cast<int64_t>(length), seed));
+      for (size_t order = 1; order <= 3; ++order) {
+        const double wanted = plain_derivative(row, std::span(directions).first(order));
+        for (unsigned modes = 0; modes < 1u << order; ++modes) {
+          Scalar f = [](const Array& x) { return wg::prod(x); };
+          for (size_t stage = 0; stage < order; ++stage) f = along(f, wg::array(directions[stage]), modes >> stage & 1);
+          EXPECT_NEAR(f(wg::array(row)).item<double>(), wanted, 1e-13 * (1 + std::fabs(wanted)))
+              << length << " elements, " << zeros << " zeros, order " << order << ", modes " << modes;
+        }
       }
-      const Array e = wg::array(unit);
-      const auto gradient = [](std::span<const Array> a) {
-        return gradients([](std::span<const Array> b) { return wg::prod(b[0]); }, a, wg::array(1.0));
-      };
-      expect_close(wg::diff::jvp_through(gradient, {&x, 1}, {&e, 1}).second[0].to_vector<double>(), hessian, 1e-14);
-      const Array reverse =
-          gradients([&](std::span<const Array> a) { return wg::sum(gradient(a)[0] * e); }, {&x, 1}, wg::array(1.0))[0];
-      expect_close(reverse.to_vector<double>(), hessian, 1e-14);
     }
   }
+}
+
+TEST(ReductionDerivatives, OfProductsDoNotDivide) {
+  const auto gradient = [](const std::vector<float>& row) {
+    return wg::grad([](const Array& x) { return wg::prod(x); })(wg::array(row)).to_vector<float>();
+  };
+  const std::vector<float> small = gradient({1e-30f, 1e-30f, 1e30f});
+  EXPECT_FLOAT_EQ(small[0], 1);
+  EXPECT_FLOAT_EQ(small[1], 1);
+  EXPECT_EQ(small[2], 0);  // 1e-60 is none in float32
+  const std::vector<float> large = gradient({1e30f, 1e30f, 1e-30f, 0});
+  EXPECT_EQ(large[0] + large[1] + large[2], 0);
+  EXPECT_FLOAT_EQ(large[3], 1e30f);
+  EXPECT_EQ(gradient({INFINITY, 2, 3}), (std::vector<float>{6, INFINITY, INFINITY}));
+  EXPECT_EQ(gradient({1e-45f, 4, 2}), (std::vector<float>{8, 2 * 1e-45f, 4 * 1e-45f}));
+}
+
+TEST(ReductionDerivatives, OfProductsOverAnyAxes) {
+  for (const Case& c :
+       {Case{{2, 3, 4}, {0, 2}}, {{2, 3, 4}, {1}}, {{2, 3, 4}, {}}, {{2, 1, 2, 1, 2, 1, 2, 3}, {0, 7}}}) {
+    Array x = random_array(c.shape, 5, 0.5, 1.5);
+    x = wg::where(x < 0.7, 0, x);
+    for (Memory memory : memories) {
+      for (bool keepdims : {false, true}) {
+        const Array g =
+            wg::grad([&](const Array& a) { return wg::sum(wg::prod(a, c.axes, keepdims)); })(laid_out(x, memory));
+        std::vector<std::vector<double>> wanted = groups(x, c.axes), got = groups(g, c.axes);
+        for (size_t n = 0; n < got.size(); ++n) {
+          for (size_t i = 0; i < got[n].size(); ++i) {
+            std::vector<double> others = wanted[n];
+            others[i] = 1;
+            EXPECT_NEAR(got[n][i], plain_prod(others), 1e-14)
+                << wg::to_string(c.shape) << " row " << n << " place " << i;
+          }
+        }
+      }
+    }
+  }
+  const auto empty = wg::grad([](const Array& a) { return wg::sum(wg::prod(a, {1})); });
+  EXPECT_TRUE(empty(wg::zeros({3, 0}, wg::float64)).shape() == (Shape{3, 0}));
+  EXPECT_TRUE(empty(wg::zeros({0, 3}, wg::float64)).shape() == (Shape{0, 3}));
+}
+
+// One kernel for each step, which serves all lengths.
+TEST(ReductionKernels, OfTheDerivativeOfAProductAreFewAndShort) {
+  const auto gradient = wg::grad([](const Array& x) { return wg::prod(x); });
+  const auto texts_of = [&](int64_t length) {
+    std::vector<std::string> texts = kernels_of([&] { gradient(random_array({length}, 3, 0.9, 1.1)); });
+    for (const std::string& text : texts) EXPECT_LT(text.size(), 6000u);
+    std::sort(texts.begin(), texts.end());
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+    return texts;
+  };
+  const std::vector<std::string> shorter = texts_of(1000), longer = texts_of(1024 * 1000 + 7);
+  EXPECT_LT(longer.size(), 16u);
+  EXPECT_LE(longer.size(), shorter.size() + 2);
 }
 
 TEST(ReductionDerivatives, OfTiesAreShared) {
@@ -352,10 +421,21 @@ TEST(ReductionDerivatives, OfNanGoToNan) {
   EXPECT_EQ(dy.item<double>(), 3);
 }
 
-TEST(ReductionDerivatives, OfAConstantRowsDeviationAreZero) {
-  const Array x = wg::array({2.0, 2.0, 2.0});
-  const Array g = gradients([](std::span<const Array> a) { return wg::std(a[0]); }, {&x, 1}, wg::array(1.0))[0];
-  EXPECT_EQ(g.to_vector<double>(), (std::vector<double>{0, 0, 0}));
+TEST(ReductionDerivatives, OfAConstantRowsDeviationAreZeroAtEveryOrder) {
+  const Array x = wg::array({{2.0, 2.0, 2.0}, {1.0, 2.0, 4.0}});
+  const Array v = wg::array({{1.0, -2.0, 0.5}, {0.0, 0.0, 0.0}});
+  for (size_t order = 1; order <= 3; ++order) {
+    for (unsigned modes = 0; modes < 1u << order; ++modes) {
+      Scalar f = [](const Array& a) { return wg::sum(wg::std(a, {1})); };
+      for (size_t stage = 0; stage < order; ++stage) f = along(f, v, modes >> stage & 1);
+      EXPECT_EQ(f(x).item<double>(), 0) << "order " << order << ", modes " << modes;
+    }
+  }
+  const Array one = wg::array({{3.0}, {0.0}});
+  for (auto f : {&wg::var, &wg::std}) {
+    const Array g = wg::grad([&](const Array& a) { return wg::sum(f(a, {1}, 0, false)); })(one);
+    EXPECT_EQ(g.to_vector<double>(), (std::vector<double>{0, 0}));
+  }
 }
 
 TEST(ReductionKernels, OneForARowsMoments) {

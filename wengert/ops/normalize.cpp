@@ -112,7 +112,7 @@ const Primitive softmax_primitive{
       const Array& y = e.out();
       return y * (d[0] - repeat(kept_sum(y * d[0], e.params.integer(0)), y));
     },
-    .samples = {softmax_cases},
+    .samples = {.cases = softmax_cases, .special = {0, -inf, 1000}},
 };
 
 const Primitive log_softmax_primitive{
@@ -130,7 +130,7 @@ const Primitive log_softmax_primitive{
       const Array& y = e.out();
       return d[0] - repeat(kept_sum(exp(y) * d[0], e.params.integer(0)), y);
     },
-    .samples = {softmax_cases},
+    .samples = {.cases = softmax_cases, .special = {0, -inf, 1000}},
 };
 
 const Primitive logsumexp_primitive{
@@ -150,7 +150,7 @@ const Primitive logsumexp_primitive{
       const Array y = reshape(e.out(), kept_shape(e.in_type().shape, axes)), finite = where(y == -inf, 0, y);
       return sum(exp(e.in() - repeat(finite, e.in())) * d[0], axes, e.params.flag(1));
     },
-    .samples = {reduction_cases},
+    .samples = {.cases = reduction_cases, .special = {0, -inf, 1000}},
 };
 
 // Cross entropy ------------------------------------------------------------------------------------------
@@ -288,7 +288,8 @@ const Primitive softmax_cross_entropy_primitive{
       const Array expected = sum(Rows(e.in()).softmax() * d[0], {-1});
       return over_examples(expected - bind(pick_primitive, d[0], e.in(1)), e.params);
     },
-    .samples = {{labelled({{4, 3}, {4}}, {true}, 3), labelled({{2, 2, 3}, {2, 2}}, {false}, 3)}},
+    .samples = {.cases = {labelled({{4, 3}, {4}}, {true}, 3), labelled({{2, 2, 3}, {2, 2}}, {false}, 3)},
+                .special = {0, -inf, 1000}},
 };
 
 const Primitive distribution_cross_entropy_primitive{
@@ -465,7 +466,7 @@ const Primitive norm_primitive{
       const Array y = repeat(kept, e.in()), zero = y == 0;
       return sum(where(zero, 0, e.in() / where(zero, 1, y)) * d[0], e.params.axes(0), e.params.flag(1));
     },
-    .samples = {reduction_cases, {0.5, 2}},
+    .samples = {reduction_cases, {0.5, 2}, {0}},
 };
 
 // The functions ------------------------------------------------------------------------------------------

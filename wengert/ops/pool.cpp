@@ -53,7 +53,7 @@ Coordinates window_element(Lowering& k, const Geometry& g, const Coordinates& i,
 Values lower_max_pool(Lowering& k, const Coordinates& i) {
   const Geometry g(k.params());
   const Dtype dtype = k.operand(0).dtype;
-  Expr best, place;
+  Expr best, place, found;  // found: whether the window had an element of the image so far
   for (int64_t row = 0; row < g.size[0]; ++row) {
     for (int64_t column = 0; column < g.size[1]; ++column) {
       Expr inside;
@@ -63,9 +63,14 @@ Values lower_max_pool(Lowering& k, const Coordinates& i) {
       if (!best.defined()) {
         best = value;
         place = number;
+        found = inside;
         continue;
       }
-      const Expr better = best < value || (value != value && best == best);
+      Expr better = best < value || (value != value && best == best);
+      if (g.padded()) {  // an element of -inf is better than padding
+        better = better || (inside && !found);
+        found = found || inside;
+      }
       best = select(better, value, best);
       place = select(better, number, place);
     }
@@ -122,7 +127,9 @@ extern const Primitive pool_gather_primitive, pool_scatter_primitive, window_sum
 
 const Primitive max_pool_primitive{
     .name = "max_pool",
-    .doc = "Largest element of every window, and its number in the window (row-major, int32); the first of equals.",
+    .doc =
+        "Largest element of every window, or its first NaN, and its number in the window (row-major, int32); the first "
+        "of equals. Padding is never chosen.",
     .params = param_names,
     .infer = [](const Avals& in) -> Types {
       want(in[0].rank() == 4, in, ErrorKind::shape, "pool-rank", "an array of rank 4");
@@ -135,6 +142,7 @@ const Primitive max_pool_primitive{
     .lower = lower_max_pool,
     .samples = {.cases = {sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false),
                           sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)},
+                .special = {0, -inf},
                 .smooth = false},
 };
 

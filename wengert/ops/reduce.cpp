@@ -2,11 +2,12 @@
 
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/join.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert {
 
-extern const Primitive sum_primitive, product_of_others_primitive, over_count_primitive;
+extern const Primitive sum_primitive, stored_primitive, over_count_primitive;
 
 namespace {
 
@@ -168,56 +169,78 @@ const Primitive sum_primitive{
     .samples = {reduction_cases},
 };
 
-const Primitive prod_primitive{
-    .name = "prod",
-    .doc = "Product over axes. Integers and bool give int64.",
-    .traits = Trait::reduction,
-    .params = reduction_params,
-    .infer = infer_sum,
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of dx_i times the product of the others
-      const Array others = bind(product_of_others_primitive, e.in(), Params{e.params[axes_at]});
-      return reduced_alike(sum_primitive, e, others * d[0]);
-    },
-    .lower = lower_reduction<Combine::prod>,
-    .samples = {.cases = reduction_cases, .special = {0}},
+const Primitive stored_primitive{
+    .name = "stored",
+    .doc =
+        "x, in memory wherever it is used: where each step reads two elements of the one before, kernels that compute "
+        "many steps at once would compute everything many times over.",
+    .traits = Trait::linear | Trait::view | Trait::cheap | Trait::opaque,
+    .infer = same_type,
+    .tangent = [](const RuleEquation&, Tangents d) -> Results { return bind(stored_primitive, d[0]); },
+    .transpose = [](const RuleEquation&, const Array& ct, int) { return bind(stored_primitive, ct); },
+    .view = [](const Avals&, const Layout& layout, const Type&, std::span<int64_t>, int64_t&) { return &layout; },
+    .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, i)}; },
+    .samples = {{{{{2, 3}}}, {{{}}}, {{{0, 4}}}}},
 };
 
 namespace {
 
-/// Sums over the axes that product_of_others runs over.
-Array kept_sum(const Params& params, const Array& x) { return bind(sum_primitive, x, {params[axes_at], true}); }
-
-/// What the formulas for the product of all others need: where x is 0, how many zeros there are, the product of the
-/// elements that are not 0, and x with 1 in place of 0.
+/// Elements and their tangents, [outer, length, inner], to be multiplied along the axis in the middle.
 struct Factors {
-  Factors(const Array& x, const Params& params)
-      : zero(equal(x, 0)), zeros(kept_sum(params, convert(zero, x.dtype()))), nonzero(where(zero, 1, x)),
-        product(bind(prod_primitive, nonzero, {params[axes_at], true})) {}
-  Array zero, zeros, nonzero, product;
+  Array x, dx;
+  int64_t outer() const { return x.shape()[0]; }
+  int64_t length() const { return x.shape()[1]; }
+  int64_t inner() const { return x.shape()[2]; }
 };
+
+/// Factors of 1 after the others.
+Factors lengthened(const Factors& f, int64_t length) {
+  const Axes none{0, 0, 0}, more{0, length - f.length(), 0};
+  return {pad(f.x, none, more, 1), pad(f.dx, none, more, 0)};
+}
+
+/// The first half of an even number of factors times the second. Tangents are multiplied by the other half each.
+Factors halved(const Factors& f) {
+  const int64_t half = f.length() / 2;
+  const Array product =
+      slice(f.x, {0, 0, 0}, {f.outer(), half, f.inner()}) * slice(f.x, {0, half, 0}, {f.outer(), 2 * half, f.inner()});
+  const Shape halves{f.outer(), 2, half, f.inner()};
+  const Array tangent = sum(reshape(f.dx, halves) * flip(reshape(f.x, halves), 1), 1);
+  return {bind(stored_primitive, product), bind(stored_primitive, tangent)};
+}
+
+/// The tangent of the product over axes: half of an axis times the other half until one element is left. Time
+/// proportional to the number of elements, and no division: zeros are no special case in derivatives of any order.
+Array tangent_of_product(const Array& x, const Array& dx, const Axes& axes) {
+  Shape shape = x.shape();
+  Factors f{x, dx};
+  for (int64_t axis : axes) {
+    const int64_t length = shape[static_cast<int>(axis)], outer = shape.first(static_cast<int>(axis)).size();
+    const Shape middle{outer, length, shape.size() / (outer * length)};
+    f = {reshape(f.x, middle), reshape(f.dx, middle)};
+    int64_t step = 1;  // a power of 2, of which the length becomes a multiple: then it stays even nearly to the end
+    while (8 * step < length) step *= 2;
+    if (length % step != 0) f = lengthened(f, (length / step + 1) * step);
+    while (f.length() > 1) f = halved(f.length() % 2 == 0 ? f : lengthened(f, f.length() + 1));
+    shape[static_cast<int>(axis)] = 1;
+  }
+  return f.dx;
+}
 
 }  // namespace
 
-const Primitive product_of_others_primitive{
-    .name = "product_of_others",
-    .doc = "The product over axes of all elements but the one at the same place. x: inexact.",
-    .params = {"axes"},
-    .infer = same_inexact,
-    .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      const Factors f(in[0], params);
-      return where(equal(f.zeros, 0), f.product / f.nonzero, where(f.zero, where(equal(f.zeros, 1), f.product, 0), 0));
-    },
-    // The sum over j != i of dx_j times the product of all but i and j, by the number of zeros.
+const Primitive prod_primitive{
+    .name = "prod",
+    .doc = "Product over axes. Integers and bool give int64. Derivatives of every order are right at zeros as well.",
+    .traits = Trait::reduction,
+    .params = reduction_params,
+    .infer = infer_sum,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      const Factors f(e.in(), e.params);
-      const Array rate = where(f.zero, 0, d[0]) / f.nonzero, rates = kept_sum(e.params, rate);
-      const Array at_zero = where(f.zero, d[0], 0), at_zeros = kept_sum(e.params, at_zero);
-      const Array quotient = f.product / f.nonzero;
-      const Array none = quotient * (rates - rate), one = where(f.zero, f.product * rates, quotient * at_zeros);
-      const Array two = where(f.zero, f.product * (at_zeros - at_zero), 0);
-      return where(equal(f.zeros, 0), none, where(equal(f.zeros, 1), one, where(equal(f.zeros, 2), two, 0)));
+      if (e.in_type().size == 0) return reduced_alike(sum_primitive, e, d[0]);
+      return reshape(tangent_of_product(e.in(), d[0], e.params.axes(axes_at)), e.out_type().shape);
     },
-    .samples = {.cases = {{{{2, 3}}, {Axes{1}}}, {{{4, 2, 3}}, {Axes{0, 2}}}}},
+    .lower = lower_reduction<Combine::prod>,
+    .samples = {.cases = reduction_cases, .special = {0, 1}},
 };
 
 // Extrema ------------------------------------------------------------------------------------------------
@@ -376,11 +399,13 @@ const Primitive var_primitive{
 
 const Primitive std_primitive{
     .name = "std",
-    .doc = "Standard deviation over axes: the square root of var. Its derivative is 0 where it is 0.",
+    .doc = "Standard deviation over axes: the square root of var. Its derivatives of every order are 0 where it is 0.",
     .params = {"axes", "keepdims", "correction"},
     .infer = infer_mean,
     .body = [](std::span<const Array> in, const Params& params, const Runtimes&) -> Results {
-      return sqrt(bind(var_primitive, in[0], params));
+      // The square root is kept from 0, where derivatives of the body, as of the tangent below, would be 0 / 0.
+      const Array v = bind(var_primitive, in[0], params), flat = equal(v, 0);
+      return where(flat, 0, sqrt(where(flat, 1, v)));
     },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {  // dy = sum of (x - mean) dx / (y (n - correction))
       const Array y = spread(e, e.out()), flat = equal(y, 0);

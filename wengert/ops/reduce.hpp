@@ -11,8 +11,8 @@ namespace wengert {
 
 /// Sum; 0 over no elements. bool and integers give int64, and wrap.
 Array sum(const Operand& x, const Axes& axes = {}, bool keepdims = false);
-/// Product; 1 over no elements. bool and integers give int64, and wrap. Derivatives to second order are right where
-/// elements are 0 as well.
+/// Product; 1 over no elements. bool and integers give int64, and wrap. Derivatives are computed without dividing: they
+/// are right at every order wherever elements are 0, and overflow only where products of elements do.
 Array prod(const Operand& x, const Axes& axes = {}, bool keepdims = false);
 /// Largest element; NaN if there is one. Elements that tie share the derivative equally. Errors: shape (no elements).
 Array max(const Operand& x, const Axes& axes = {}, bool keepdims = false);
@@ -35,7 +35,7 @@ Array mean(const Operand& x, const Axes& axes = {}, bool keepdims = false);
 /// Variance: the sum of (x - mean)² over n - correction, in two passes; NaN when n <= correction. Correction 1 gives
 /// the unbiased estimate from a sample. Integers and bool are taken as float32.
 Array var(const Operand& x, const Axes& axes = {}, double correction = 0, bool keepdims = false);
-/// The square root of var(). Its derivative is 0 where it is 0.
+/// The square root of var(). Its derivatives of every order are 0 where it is 0.
 Array std(const Operand& x, const Axes& axes = {}, double correction = 0, bool keepdims = false);
 
 }  // namespace wengert
