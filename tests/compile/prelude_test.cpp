@@ -20,6 +20,7 @@
 #include <fstream>
 #include <limits>
 #include <map>
+#include <numbers>
 #include <random>
 #include <regex>
 #include <sstream>
@@ -313,8 +314,8 @@ const Case cases[] = {
     {"log1p", std::log1p, std::log1p, 1.8, 1.4, -1, 3},
     {"tanh", std::tanh, std::tanh, 2.02, 2.6, -20, 20},
     {"sigmoid", sigmoid, sigmoid, 2.06, 2.1, -750, 50},
-    {"sin", std::sin, std::sin, 0.86, 2.3, -10, 10, 16777216},
-    {"cos", std::cos, std::cos, 0.86, 2.3, -10, 10, 16777216},
+    {"sin", std::sin, std::sin, 0.86, 2.3, -10, 10, 0x1p48},
+    {"cos", std::cos, std::cos, 0.86, 2.3, -10, 10, 0x1p48},
     {"erf", std::erf, std::erf, 1.64, 2.7, -6, 6},
     {"erfc", std::erfc, std::erfc, 0.57, 3.1, -6, 27},
     {"sqrt", std::sqrt, std::sqrt, 0.5, 0.501, 0, 10},
@@ -436,8 +437,33 @@ TEST(Prelude, Float64OnSamples) {
   }
 }
 
+/// Arguments of every size up to the bound, and those closest to zeros and extrema, where the most bits cancel.
+TEST(Prelude, LargeFloat64Sines) {
+  std::mt19937_64 random(11);
+  std::uniform_real_distribution<long double> exponent(3, 48);
+  std::vector<double> x;
+  for (int i = 0; i < sample_count(200000); ++i) {
+    const long double size = std::exp2(exponent(random));
+    x.push_back(static_cast<double>(i % 2 ? size : -size));
+    const double close = static_cast<double>(std::round(size * std::numbers::inv_pi_v<long double> * 2) *
+                                             (std::numbers::pi_v<long double> / 2));
+    if (close < 0x1p48) x.insert(x.end(), {close, std::nextafter(close, 0), -close});
+  }
+  // 6381956970095103 * 2^-k: among all doubles below 2^100 the closest to multiples of pi / 2 (J.-M. Muller, 1997).
+  for (int k : {5, 6, 7, 8, 20, 30}) x.push_back(std::ldexp(6381956970095103.0, -k));
+  std::vector<double> y(x.size());
+  for (const Build* build : running())
+    for (const Case& test : cases) {
+      if (test.largest_f64 == inf) continue;
+      Worst worst;
+      build->find<Unary<double>>("run_wg_" + std::string(test.name) + "_f64")(x.data(), y.data(), std::ssize(x));
+      for (std::size_t i = 0; i < x.size(); ++i) worst.take(ulp_error(y[i], test.in_long_double(x[i])), x[i]);
+      expect_within(test.name + std::string("_f64"), *build, worst, test.bound_f64);
+    }
+}
+
 TEST(Prelude, HugeSinesStayBounded) {
-  std::vector<double> x{1.6777217e7, 1e9, 1e15, 1e16, 1e17, 1e22, 1e100, std::numeric_limits<double>::max()};
+  std::vector<double> x{0x1p48, 1e15, 1e16, 1e17, 1e22, 1e100, std::numeric_limits<double>::max()};
   std::vector<double> y(x.size());
   for (const Build* build : running())
     for (const char* name : {"run_wg_sin_f64", "run_wg_cos_f64"}) {
@@ -584,11 +610,14 @@ void expect_extremes(const std::string& suffix) {
       const bool none = std::isnan(x[i]) || std::isnan(y[i]);
       EXPECT_TRUE(none ? std::isnan(largest[i]) : largest[i] == std::max(x[i], y[i])) << x[i] << " " << y[i];
       EXPECT_TRUE(none ? std::isnan(smallest[i]) : smallest[i] == std::min(x[i], y[i])) << x[i] << " " << y[i];
+      if (x[i] != 0 || y[i] != 0) continue;
+      EXPECT_EQ(std::signbit(largest[i]), std::signbit(x[i]) && std::signbit(y[i])) << build->name;
+      EXPECT_EQ(std::signbit(smallest[i]), std::signbit(x[i]) || std::signbit(y[i])) << build->name;
     }
   }
 }
 
-TEST(Prelude, MaximumAndMinimumKeepNan) {
+TEST(Prelude, MaximumAndMinimumKeepNanAndOrderZeros) {
   expect_extremes<float>("_f32");
   expect_extremes<double>("_f64");
 }

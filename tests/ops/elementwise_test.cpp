@@ -5,10 +5,13 @@
 #include <functional>
 
 #include "tests/ops/primitive_testing.hpp"
+#include "wengert/backends/cpu/executor.hpp"
 #include "wengert/diff/grad.hpp"
+#include "wengert/diff/jvp.hpp"
 #include "wengert/diff/reverse.hpp"
 #include "wengert/ops/activation.hpp"
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/reduce.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert::testing {
@@ -110,6 +113,31 @@ TEST(Elementwise, ClampsBetweenLimitsThatMayCross) {
   expect_values(clamp(array({-1, 2, 5}), 0, 3), int32, {0, 2, 3});
   expect_values(clamp(array({-1.f, 2.f, 5.f}), 3, 1), float32, {1, 1, 1});
   expect_values(clamp(array({static_cast<float>(nan)}), 0, 1), float32, {nan});
+}
+
+// Whichever way operands stand and elements lie: 0 is larger than -0.
+TEST(Elementwise, ExtremaOfZerosOfBothSigns) {
+  const auto check = [] {
+    for (Dtype dtype : {float32, float64}) {
+      for (int64_t length : {2, 3, 16, 67, 1000}) {
+        for (int64_t other : {int64_t{0}, length / 2, length - 1}) {
+          Values plus(static_cast<size_t>(length), 0), minus(static_cast<size_t>(length), -0.0L);
+          const Array a = contiguous_array(plus, dtype, {length}), b = contiguous_array(minus, dtype, {length});
+          for (const Array& larger : {maximum(a, b), maximum(b, a), maximum(b, 0.0), clamp(b, 0.0, 1.0)})
+            for (Real v : values_of(larger)) EXPECT_FALSE(std::signbit(v));
+          for (const Array& smaller : {minimum(a, b), minimum(b, a), maximum(b, b), minimum(a, -0.0)})
+            for (Real v : values_of(smaller)) EXPECT_TRUE(std::signbit(v));
+          plus[static_cast<size_t>(other)] = -0.0L;
+          minus[static_cast<size_t>(other)] = 0;
+          EXPECT_FALSE(std::signbit(values_of(max(contiguous_array(minus, dtype, {length})))[0])) << length;
+          EXPECT_TRUE(std::signbit(values_of(min(contiguous_array(plus, dtype, {length})))[0])) << length;
+        }
+      }
+    }
+  };
+  check();
+  const cpu::OracleScope oracle;
+  check();
 }
 
 TEST(Elementwise, ConvertsTowardZero) {
@@ -248,6 +276,38 @@ TEST(Power, MixedDerivativesAgreeWhereTheExponentIsZero) {
     EXPECT_EQ(by_x(a, b).item<double>(), 0);
   }
   for (double x : {0.0, 5e-324, static_cast<double>(inf)}) EXPECT_EQ(by_x(array(x), array(0.0)).item<double>(), 0);
+}
+
+// Where x <= 0, x^y is no function of y: derivatives with y in them are 0 whichever variable comes first, and those by x
+// alone are y (y-1) ... x^(y-n).
+TEST(Power, TakesTheExponentAsAConstantWhereTheBaseIsNotPositive) {
+  using Binary = std::function<Array(const Array&, const Array&)>;
+  const auto by = [](const Binary& f, bool y, bool reverse) -> Binary {
+    if (reverse && y) return [=](const Array& a, const Array& b) { return grad<1>(f)(a, b); };
+    if (reverse) return [=](const Array& a, const Array& b) { return grad<0>(f)(a, b); };
+    return [=](const Array& a, const Array& b) {
+      const Array one = array(1.0), none = array(0.0);
+      return jvp(f, std::tuple{a, b}, std::tuple{y ? none : one, y ? one : none}).second;
+    };
+  };
+  for (double x : {-2.0, -1.0, -0.5, -0.0, 0.0}) {
+    for (double y : {-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0}) {
+      if (x == 0 && y < 0) continue;  // infinite
+      for (unsigned order = 1; order <= 3; ++order) {
+        double by_x_alone = 1;
+        for (unsigned n = 0; n < order; ++n) by_x_alone *= y - n;
+        if (by_x_alone != 0) by_x_alone *= std::pow(x, y - order);
+        for (unsigned variables = 0; variables < 1u << order; ++variables) {
+          for (unsigned modes = 0; modes < 1u << order; ++modes) {
+            Binary f = [](const Array& a, const Array& b) { return power(a, b); };
+            for (unsigned n = 0; n < order; ++n) f = by(f, variables >> n & 1, modes >> n & 1);
+            EXPECT_DOUBLE_EQ(f(array(x), array(y)).item<double>(), variables == 0 ? by_x_alone : 0)
+                << x << "^" << y << ", order " << order << ", by y " << variables << ", modes " << modes;
+          }
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SpecialPoints, ::testing::ValuesIn(points));

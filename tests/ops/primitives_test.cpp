@@ -137,11 +137,11 @@ Values extreme_values(Dtype dtype) {
   }
 }
 
-/// sin and cos promise nothing but numbers within [-1, 1] for huge float64 arguments: see their room.
+/// sin and cos promise nothing but numbers within [-1, 1] for float64 arguments from 2^48 on: see their room.
 Values extreme_values(const Primitive& p, Dtype dtype) {
   Values values = extreme_values(dtype);
   if (dtype == float64 && (p.name == std::string("sin") || p.name == std::string("cos"))) {
-    std::erase_if(values, [](Real x) { return std::isfinite(x) && std::fabs(x) >= 0x1p24L; });
+    std::erase_if(values, [](Real x) { return std::isfinite(x) && std::fabs(x) >= 0x1p48L; });
   }
   return values;
 }
@@ -521,7 +521,8 @@ TEST_P(PrimitiveDerivatives, OfThirdOrderWhereRowsAreSpecial) {
     size_t tried = 1;
     for (size_t i = 0; i < sample.shapes.size(); ++i) tried = std::max(tried, special_numbers(p(), sample, i).size());
     for (size_t number = 0; number < tried; ++number) {
-      for (int pattern = 0; pattern < patterns; ++pattern) {
+      const int tried_patterns = p().is(Trait::contraction) ? 1 : patterns;  // sums of products have no special points
+      for (int pattern = 0; pattern < tried_patterns; ++pattern) {
         Arrays x = d->point;
         for (size_t i = 0; i < x.size(); ++i) {
           const std::vector<double> numbers = special_numbers(p(), sample, d->operands[i]);

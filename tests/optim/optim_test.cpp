@@ -80,6 +80,35 @@ TEST(Optimizers, ClipAsPyTorch) {
   EXPECT_FLOAT_EQ(half[2].item<float>(), 2);
 }
 
+TEST(Optimizers, ClipWhereSquaresLeaveTheRangeOfFloat32) {
+  const std::vector<Array> large{wg::array({3e30f, 0.f}), wg::array({-4e30f})};
+  EXPECT_FLOAT_EQ(wg::optim::global_norm(large).item<float>(), 5e30f);
+  const std::vector<Array> clipped = wg::optim::clip_by_norm(large, 5);
+  EXPECT_FLOAT_EQ(clipped[0].to_vector<float>()[0], 3);
+  EXPECT_FLOAT_EQ(clipped[1].item<float>(), -4);
+  const std::vector<Array> small{wg::array({3e-30f}), wg::array({4e-30f})};
+  EXPECT_FLOAT_EQ(wg::optim::global_norm(small).item<float>(), 5e-30f);
+  EXPECT_FLOAT_EQ(wg::optim::clip_by_norm(small, 1)[0].item<float>(), 3e-30f);
+  EXPECT_FLOAT_EQ(wg::optim::clip_by_norm(small, 5e-31)[1].item<float>(), 4e-31f);
+  // The norm itself is beyond float32, and the factor is subnormal there.
+  const std::vector<float> largest =
+      wg::optim::clip_by_norm(wg::array(std::vector<float>(4, 3e38f)), 2).to_vector<float>();
+  for (float x : largest) EXPECT_FLOAT_EQ(x, 1);
+  EXPECT_EQ(wg::optim::clip_by_norm(wg::zeros({3}), 1).to_vector<float>(), std::vector<float>(3, 0));
+  EXPECT_EQ(wg::optim::clip_by_norm(wg::zeros({3}), 0).to_vector<float>(), std::vector<float>(3, 0));
+  const Array wide = wg::optim::clip_by_norm(wg::array({3e100, 4e100}), 5);
+  EXPECT_EQ(wide.dtype(), wg::float64);
+  EXPECT_DOUBLE_EQ(wide.to_vector<double>()[1], 4);
+}
+
+TEST(Optimizers, ClipWhatIsNotFinite) {
+  const auto clipped = [](float x) { return wg::optim::clip_by_norm(wg::array({1.f, x}), 1).to_vector<float>(); };
+  EXPECT_EQ(clipped(INFINITY)[0], 0);
+  EXPECT_TRUE(std::isnan(clipped(INFINITY)[1]));
+  EXPECT_TRUE(std::isnan(clipped(NAN)[0]));
+  EXPECT_TRUE(std::isnan(clipped(NAN)[1]));
+}
+
 // Schedules ----------------------------------------------------------------------------------------------
 
 double rate_at(const wg::optim::Schedule& schedule, int64_t step) {

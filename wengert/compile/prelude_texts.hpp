@@ -138,30 +138,36 @@ WG_INLINE double wg_floor_f64(double x) {
 }
 )c",
     R"c(
-/* The larger; NaN if either is. */
+/* The larger, 0 of 0 and -0; NaN if either is. Of equals one and the other are taken; zeros alone
+ * may differ in a bit. */
 WG_INLINE float wg_max_f32(float a, float b) {
-  float larger = a > b ? a : b;
+  float one = a > b ? a : b, other = a >= b ? a : b;
+  float larger = wg_from_bits_f32(wg_bits_f32(one) & wg_bits_f32(other));
   return a != a ? a : larger;
 }
 )c",
     R"c(
-/* The larger; NaN if either is. */
+/* The larger, 0 of 0 and -0; NaN if either is. Of equals one and the other are taken; zeros alone
+ * may differ in a bit. */
 WG_INLINE double wg_max_f64(double a, double b) {
-  double larger = a > b ? a : b;
+  double one = a > b ? a : b, other = a >= b ? a : b;
+  double larger = wg_from_bits_f64(wg_bits_f64(one) & wg_bits_f64(other));
   return a != a ? a : larger;
 }
 )c",
     R"c(
-/* The smaller; NaN if either is. */
+/* The smaller, -0 of 0 and -0; NaN if either is. */
 WG_INLINE float wg_min_f32(float a, float b) {
-  float smaller = a < b ? a : b;
+  float one = a < b ? a : b, other = a <= b ? a : b;
+  float smaller = wg_from_bits_f32(wg_bits_f32(one) | wg_bits_f32(other));
   return a != a ? a : smaller;
 }
 )c",
     R"c(
-/* The smaller; NaN if either is. */
+/* The smaller, -0 of 0 and -0; NaN if either is. */
 WG_INLINE double wg_min_f64(double a, double b) {
-  double smaller = a < b ? a : b;
+  double one = a < b ? a : b, other = a <= b ? a : b;
+  double smaller = wg_from_bits_f64(wg_bits_f64(one) | wg_bits_f64(other));
   return a != a ? a : smaller;
 }
 )c",
@@ -446,8 +452,9 @@ WG_INLINE float wg_sin_f32(float x) { return wg_sine_f32(x, 0); }
 WG_INLINE float wg_cos_f32(float x) { return wg_sine_f32(x, 1); }
 )c",
     R"c(
-/* sin(x), or cos(x) where `cosine` is 1. x - n pi is taken in three or four parts (W. J. Cody and
- * W. Waite, 1980). Beyond 2^24 it loses accuracy slowly, beyond 2^52 it has none, but stays in
+/* sin(x), or cos(x) where `cosine` is 1. x - n pi is taken in three parts (W. J. Cody and W. Waite,
+ * 1980); the first two products are exact, so that nothing is lost where x is close to n pi. From
+ * 2^48 on n pi may be another multiple than the closest; then it loses accuracy, but stays in
  * [-1, 1]. */
 WG_INLINE double wg_sine_f64(double x, int cosine) {
   double turns = x * 0.31830988618379069;
@@ -459,10 +466,11 @@ WG_INLINE double wg_sine_f64(double x, int cosine) {
   r = __builtin_fma(n, -1.224646799147353e-16, r);
   r = __builtin_fma(n, -2.1657133478438278e-32, r);
 #else
-  double r = x - n * 3.1415926516056061; /* 29 bits each, so that the products are exact */
-  r -= n * 1.9841871548575973e-09;
-  r -= n * 4.5034835412693156e-18;
-  r -= n * 7.0431197303664004e-27;
+  double part = n * 3.1415926535897931;
+  double r = (x - part) - wg_product_error_f64(n, 3.1415926535897931, part);
+  part = n * 1.224646799147353e-16;
+  r = (r - part) - wg_product_error_f64(n, 1.224646799147353e-16, part);
+  r -= n * 2.1657133478438278e-32;
 #endif
   double a = __builtin_fabs(r);
   a = a > 1.75 ? 1.75 : a;
@@ -480,11 +488,11 @@ WG_INLINE double wg_sine_f64(double x, int cosine) {
 }
 )c",
     R"c(
-/* sin(x). 1.8 ULP (2.3 without fma) for |x| < 2^24. */
+/* sin(x). 1.8 ULP (2.3 without fma) for |x| < 2^48. */
 WG_INLINE double wg_sin_f64(double x) { return wg_sine_f64(x, 0); }
 )c",
     R"c(
-/* cos(x). 2.3 ULP for |x| < 2^24. */
+/* cos(x). 2.3 ULP for |x| < 2^48. */
 WG_INLINE double wg_cos_f64(double x) { return wg_sine_f64(x, 1); }
 )c",
 

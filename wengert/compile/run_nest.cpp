@@ -148,9 +148,11 @@ class Runner {
       case Combine::sum: return wrap({a.real + b.real, add_wrapping(a.integer, b.integer)}, dtype);
       case Combine::prod: return wrap({a.real * b.real, multiply_wrapping(a.integer, b.integer)}, dtype);
       case Combine::max:
+        if (real && a.real == b.real) return std::signbit(a.real) ? b : a;
         if (real) return {std::isnan(a.real) || a.real > b.real ? a.real : b.real, 0};
         return {0, std::max(a.integer, b.integer)};
       case Combine::min:
+        if (real && a.real == b.real) return std::signbit(a.real) ? a : b;
         if (real) return {std::isnan(a.real) || a.real < b.real ? a.real : b.real, 0};
         return {0, std::min(a.integer, b.integer)};
       case Combine::any: return {0, a.integer | b.integer};

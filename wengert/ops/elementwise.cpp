@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/shape.hpp"
 
@@ -102,15 +103,15 @@ const Primitive pow_primitive{
     .name = "pow",
     .doc =
         "z = x to the power y, as in C99. x, y: numeric, equal shapes; integers wrap, and to a negative power "
-        "give 0 unless x is 1 or -1.",
+        "give 0 unless x is 1 or -1. Where x <= 0, derivatives of every order take y as a constant.",
     .traits = Trait::elementwise,
     .operands = {"a", "b"},
     .infer = same_numeric,
     // dz = y x^(y-1) dx + z log(x) dy. Where a coefficient is 0 times infinity, or would be in the derivatives of this
     // formula, it is 0 and its factors are replaced as well. Elsewhere y x^(y-1) stays: at y = 0 its derivative by y is
-    // 1/x.
+    // 1/x. At x <= 0 there is no log(x): y is a constant there in both coefficients, so that mixed derivatives agree.
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
-      const Array &x = e.in(0), &y = e.in(1), &z = e.out();
+      const Array &x = e.in(0), &z = e.out(), y = where(x <= 0, stop_gradient(e.in(1)), e.in(1));
       const Array constant = logical_and(y == 0, logical_not(isfinite(reciprocal(x))));
       const Array vanishing = logical_or(x <= 0, z == 0);
       const Array to_x = where(constant, 0, y * power(x, where(constant, 1, y - 1)));
@@ -122,7 +123,7 @@ const Primitive pow_primitive{
       if (x.dtype() != uint8) return {math("pow", x, y)};
       return {convert(math("pow", convert(x, int32), convert(y, int32)), uint8)};
     },
-    .samples = {.cases = binary_cases, .range = {0.5, 2}, .special = {0, 1, 2, 3}, .dtypes = numeric},
+    .samples = {.cases = binary_cases, .range = {0.5, 2}, .special = {0, 1, 2, 3, -2}, .dtypes = numeric},
 };
 
 const Primitive floor_divide_primitive{
@@ -258,7 +259,7 @@ const Primitive log1p_primitive{
 
 const Primitive sin_primitive{
     .name = "sin",
-    .doc = "y = sin(x), x in radians. x: inexact; float64 accurate for |x| < 2^24. NaN at ±inf.",
+    .doc = "y = sin(x), x in radians. x: inexact; float64 accurate for |x| < 2^48. NaN at ±inf.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return cos(e.in()) * d[0]; },
@@ -268,7 +269,7 @@ const Primitive sin_primitive{
 
 const Primitive cos_primitive{
     .name = "cos",
-    .doc = "y = cos(x), x in radians. x: inexact; float64 accurate for |x| < 2^24. NaN at ±inf.",
+    .doc = "y = cos(x), x in radians. x: inexact; float64 accurate for |x| < 2^48. NaN at ±inf.",
     .traits = Trait::elementwise,
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return -sin(e.in()) * d[0]; },
@@ -456,7 +457,9 @@ const Primitive isfinite_primitive{
 
 const Primitive max_primitive{
     .name = "max",
-    .doc = "z = the larger of x and y; NaN if either is. x, y: equal dtypes and shapes. Ties share the derivative.",
+    .doc =
+        "z = the larger of x and y, and 0 of 0 and -0; NaN if either is. x, y: equal dtypes and shapes. Ties share the "
+        "derivative.",
     .traits = Trait::elementwise | Trait::cheap | Trait::commutative,
     .operands = {"a", "b"},
     .infer = same_type,
@@ -470,7 +473,9 @@ const Primitive max_primitive{
 
 const Primitive min_primitive{
     .name = "min",
-    .doc = "z = the smaller of x and y; NaN if either is. x, y: equal dtypes and shapes. Ties share the derivative.",
+    .doc =
+        "z = the smaller of x and y, and -0 of 0 and -0; NaN if either is. x, y: equal dtypes and shapes. Ties share the "
+        "derivative.",
     .traits = Trait::elementwise | Trait::cheap | Trait::commutative,
     .operands = {"a", "b"},
     .infer = same_type,

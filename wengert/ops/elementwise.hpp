@@ -32,7 +32,9 @@ Array multiply(const Operand& a, const Operand& b);
 Array divide(const Operand& a, const Operand& b);
 Array negative(const Operand& x);
 /// a to the power b. Integers wrap, and a negative exponent gives 0 there unless a is 1 or -1. Plain exponents from -1
-/// to 4 are multiplied out. d/db is log(a) a^b where a > 0, and 0 elsewhere, where a^b is no function of b.
+/// to 4 are multiplied out. d/db is log(a) a^b where a > 0. Where a <= 0 there is no logarithm, and b counts as a
+/// constant in derivatives of every order: d/db is 0 and d/da is b a^(b-1), as in TensorFlow. (JAX and PyTorch give NaN
+/// for d/db where a < 0, and 0 too at a = 0 where b > 0.)
 Array power(const Operand& a, const Operand& b);
 /// The quotient rounded down, as in Python. Integers by 0 give 0.
 Array floor_divide(const Operand& a, const Operand& b);
@@ -46,9 +48,9 @@ Array sign(const Operand& x);
 Array square(const Operand& x);
 /// 1 / x.
 Array reciprocal(const Operand& x);
-/// The larger one; NaN if either is. Where both are equal each gets half of the derivative.
+/// The larger one; NaN if either is. 0 is larger than -0. Where both are equal each gets half of the derivative.
 Array maximum(const Operand& a, const Operand& b);
-/// The smaller one; NaN if either is. Where both are equal each gets half of the derivative.
+/// The smaller one; NaN if either is. -0 is smaller than 0. Where both are equal each gets half of the derivative.
 Array minimum(const Operand& a, const Operand& b);
 /// x kept between `low` and `high`; `high` where they cross. The derivative is that of x on the closed interval, at
 /// both ends too, and outside that of the limit that is in force.
@@ -71,7 +73,7 @@ Array expm1(const Operand& x);
 Array log(const Operand& x);
 /// log(1 + x), accurate near 0.
 Array log1p(const Operand& x);
-/// x in radians. float32 is accurate everywhere, float64 for |x| < 2^24: beyond that only within [-1, 1].
+/// x in radians. float32 is accurate everywhere, float64 for |x| < 2^48: beyond that only within [-1, 1].
 Array sin(const Operand& x);
 /// As sin().
 Array cos(const Operand& x);

@@ -78,6 +78,35 @@ const Primitive adam_leaf_primitive{
          {0.1, 0.9}},
 };
 
+const Primitive wide_squares_primitive{
+    .name = "wide_squares",
+    .doc =
+        "The sum of the squares of all elements in float64, where no square of a float32 number overflows or vanishes.",
+    .infer = [](const Avals& in) -> Types {
+      same_inexact(in);
+      return {Type::of(float64, {})};
+    },
+    .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
+      return sum(square(convert(in[0], float64)));
+    },
+    .samples = {{{{{2, 3}}}, {{{}}}}},
+};
+
+const Primitive wide_scale_primitive{
+    .name = "wide_scale",
+    .doc = "x times a number in float64, rounded to x's dtype once: the number may be subnormal there.",
+    .operands = {"x", "scale"},
+    .infer = [](const Avals& in) -> Types {
+      want(is_inexact(in[0].dtype) && is_inexact(in[1].dtype) && in[1].rank() == 0, in, ErrorKind::dtype,
+           "optimizer-dtype", "a floating x and a floating scale of rank 0");
+      return {&in[0]};
+    },
+    .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
+      return convert(convert(in[0], float64) * convert(in[1], float64), in[0].dtype());
+    },
+    .samples = {{{{{2, 3}, {}}}}},
+};
+
 namespace optim {
 namespace {
 
@@ -139,18 +168,22 @@ namespace detail {
 
 Array zero_moment(const Array& parameter) { return zeros(parameter.shape(), parameter.dtype()); }
 
-Array norm_of(const std::vector<Array>& leaves) {
-  Array total = zeros({}, float32);
+namespace {
+Array wide_norm(const std::vector<Array>& leaves) {
+  Array total = zeros({}, float64);
   for (const Array& x : leaves) {
-    if (x.defined() && is_inexact(x.dtype())) total = total + convert(sum(x * x), float32);
+    if (x.defined() && is_inexact(x.dtype())) total = total + bind(wide_squares_primitive, x);
   }
   return sqrt(total);
 }
+}  // namespace
+
+Array norm_of(const std::vector<Array>& leaves) { return convert(wide_norm(leaves), float32); }
 
 std::vector<Array> clipped(std::vector<Array> gradients, double norm) {
-  const Array scale = minimum(norm / maximum(norm_of(gradients), 1e-12), 1);
+  const Array scale = minimum(norm / maximum(wide_norm(gradients), 1e-300), 1);
   for (Array& x : gradients) {
-    if (x.defined() && is_inexact(x.dtype())) x = x * convert(scale, x.dtype());
+    if (x.defined() && is_inexact(x.dtype())) x = bind(wide_scale_primitive, x, scale);
   }
   return gradients;
 }

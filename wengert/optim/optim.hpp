@@ -153,12 +153,14 @@ T Sgd::zero_moments(const T& parameters) {
   return tree::unflatten(parameters, leaves);
 }
 
-/// The square root of the sum of squares of all defined leaves.
+/// The square root of the sum of squares of all defined leaves, float32. The squares are added in float64: none of a
+/// float32 leaf overflows, those of float64 leaves do beyond 1e154.
 template <class T>
 Array global_norm(const T& tree) {
   return detail::norm_of(tree::flatten(tree));
 }
-/// Scales the gradient down so that its global norm is at most `norm`.
+/// Scales the gradient down so that its global norm is at most `norm`. With an infinite element the others become 0 and
+/// it becomes NaN; with a NaN all become NaN: look at isfinite(global_norm(gradient)) to leave such a step out.
 template <class T>
 T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) {
   const CallScope scope(where);
