@@ -392,6 +392,8 @@ const Row products[] = {
      "that fits on the padded image@"},
     {[] { here(); max_pool2d(image(), {9, 2}); }, shape, "pool-size",
      "max_pool2d: x f32[1,3,8,8], size 9, stride 9, padding 0: wanted a window that fits on the padded image@"},
+    {[] { here(); avg_pool2d(zeros({1, 3, 0, 8}), {2, 2}, {}, {1, 1}); }, shape, "pool-image",
+     "avg_pool2d: x f32[1,3,0,8], size 2, stride 2, padding 1: wanted images with rows and columns@"},
     {[] { here(); max_pool2d(small(), {2, 2}); }, shape, "pool-rank",
      "max_pool2d: x f32[2,3]: wanted x [N,C,H,W]@"},
     {[] { here(); avg_pool2d(image(), {2, 2}, {{0, 1}}); }, value, "pool-window",

@@ -178,6 +178,16 @@ TEST(Reductions, GiveTheDtypesThatTheyPromise) {
   EXPECT_EQ(wg::sum(large).item<int64_t>(), (int64_t{1} << 40) + 3);
 }
 
+// Rounding takes the same way where elements are alike: long chains of additions would add it up.
+TEST(Reductions, OfManyEqualElementsStayAccurate) {
+  for (int64_t n : {int64_t{1} << 14, int64_t{1} << 16, (int64_t{1} << 20) + 77, int64_t{1} << 24}) {
+    const double truth = static_cast<double>(1.1f) * static_cast<double>(n);
+    const Array x = wengert::full({n}, 1.1f);
+    EXPECT_NEAR(sum(x).item<float>() / truth, 1, 4e-6) << n;
+    EXPECT_NEAR(mean(x).item<float>() / 1.1f, 1, 4e-6) << n;
+  }
+}
+
 TEST(Reductions, OverNoElements) {
   const Array x = wg::array(std::vector<float>{}, {0, 3});
   EXPECT_EQ(wg::sum(x, {0}).to_vector<float>(), (std::vector<float>{0, 0, 0}));

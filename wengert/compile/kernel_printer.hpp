@@ -55,6 +55,7 @@ class KernelPrinter {
   std::string use(const std::string& function);
   static std::string suffix(Dtype d) { return "_" + std::string(short_name(d)); }
   std::string combined(Combine kind, Dtype dtype, const std::string& a, const std::string& b);
+  std::string larger_or_smaller(const Node& n, Combine kind);
   static std::string identity(Combine kind, Dtype dtype);
 
   // Memory ----------------------------------------------------------------------------------------------

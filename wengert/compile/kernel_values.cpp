@@ -94,6 +94,19 @@ std::string KernelPrinter::identity(Combine kind, Dtype dtype) {
   }
 }
 
+/// max or min of two values. Beside a literal one comparison is enough, which NaN fails and so stays: of equals only 0
+/// and -0 differ, and which of them the literal is, is known.
+std::string KernelPrinter::larger_or_smaller(const Node& n, Combine kind) {
+  for (int side : {0, 1}) {
+    const Node& literal = graph_.node(graph_.child(n, side));
+    if (literal.op != Op::constant || !is_floating(n.dtype) || std::isnan(literal.number)) continue;
+    const bool is_max = kind == Combine::max, wins = literal.number == 0 && std::signbit(literal.number) != is_max;
+    const std::string x = value(graph_.child(n, 1 - side)), c = value(graph_.child(n, side));
+    return "(" + x + (is_max ? " <" : " >") + (wins ? "= " : " ") + c + " ? " + c + " : " + x + ")";
+  }
+  return combined(kind, n.dtype, value(graph_.child(n, 0)), value(graph_.child(n, 1)));
+}
+
 std::string KernelPrinter::expression(int32_t id) {
   const Node& n = graph_.node(id);
   name_integers(id);
@@ -120,8 +133,8 @@ std::string KernelPrinter::expression(int32_t id) {
     case Op::sub: return infix("-");
     case Op::mul: return infix("*");
     case Op::div: return infix("/");
-    case Op::max: return combined(Combine::max, n.dtype, child(0), child(1));
-    case Op::min: return combined(Combine::min, n.dtype, child(0), child(1));
+    case Op::max: return larger_or_smaller(n, Combine::max);
+    case Op::min: return larger_or_smaller(n, Combine::min);
     case Op::floordiv:
     case Op::mod: return integer_division(n, child(0), child(1));
     case Op::eq: return infix("==");

@@ -8,6 +8,7 @@ namespace wengert::compile {
 namespace {
 
 constexpr int64_t shortest_row_to_fetch = 256, longest_row_to_fetch = 1 << 15;  // elements
+constexpr int64_t long_row = 1 << 14, section_length = 1 << 12;                 // elements; a multiple of the lanes
 constexpr int expensive = 10;  // a function from this cost on is kept in scratch rather than computed again
 
 class RowsPrinter : public ReductionPrinter {
@@ -155,13 +156,7 @@ class RowsPrinter : public ReductionPrinter {
     const std::string count = std::to_string(lanes), n = last_of(lane);
     for (int32_t r : group) line("    ", std::string(value_type(graph_.node(r).dtype)) + " v" + number(r) + ";");
     line("    ", "{");
-    for (int32_t r : group) {
-      const Node& node = graph_.node(r);
-      line("    ", std::string(value_type(node.dtype)) + " a" + number(r) + "[" + count + "];");
-      line("    ",
-           "for (int l = 0; l < " + count + "; ++l) a" + number(r) + "[l] = " + identity(node.combine, node.dtype) +
-               ";");
-    }
+    print_new_lanes("    ", group, "a", count);
     std::string indent = "    ";
     for (int a : axes) {
       if (a == lane) continue;
@@ -172,12 +167,12 @@ class RowsPrinter : public ReductionPrinter {
     }
     axis_text_[lane] = "(j + l)";
     line(indent, "int64_t j = " + first_of(lane) + ";");
-    line(indent, "for (; j + " + count + " <= " + n + "; j += " + count + ") {");
-    line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
-    print_lane_body(indent + "    ", group, "a");
-    line(indent, "  }");
-    if (is_last_reduction(group) && lane == schedule_.inner) print_fetch_ahead(indent + "  ", lane);
-    line(indent, "}");
+    const bool is_last = is_last_reduction(group) && lane == schedule_.inner;
+    if (extents_[static_cast<size_t>(lane)] < long_row) {
+      print_lane_steps(indent, group, "a", count, n, is_last ? lane : -1);
+    } else {
+      print_lane_sections(indent, group, count, n, is_last ? lane : -1);
+    }
     print_row_end(indent, group, count, n);
     for (size_t i = 1; i < axes.size(); ++i) line(std::string(4 + 2 * (axes.size() - 1 - i), ' '), "}");
     for (int32_t id : needed_inside(bodies(group), 0)) {
@@ -185,6 +180,46 @@ class RowsPrinter : public ReductionPrinter {
     }
     for (int32_t r : group) print_tree(r, lanes);
     line("    ", "}");
+  }
+
+  void print_new_lanes(const std::string& indent, std::span<const int32_t> group, const std::string& lanes,
+                       const std::string& count) {
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      const std::string a = lanes + number(r);
+      line(indent, std::string(value_type(node.dtype)) + " " + a + "[" + count + "];");
+      line(indent,
+           "for (int l = 0; l < " + count + "; ++l) " + a + "[l] = " + identity(node.combine, node.dtype) + ";");
+    }
+  }
+
+  /// All whole steps of the lanes up to `end`. `fetched`: the lane axis if the next row is to be fetched on the way.
+  void print_lane_steps(const std::string& indent, std::span<const int32_t> group, const std::string& lanes,
+                        const std::string& count, const std::string& end, int fetched) {
+    line(indent, "for (; j + " + count + " <= " + end + "; j += " + count + ") {");
+    line(indent, "  for (int l = 0; l < " + count + "; ++l) {");
+    print_lane_body(indent + "    ", group, lanes);
+    line(indent, "  }");
+    if (fetched >= 0) print_fetch_ahead(indent + "  ", fetched);
+    line(indent, "}");
+  }
+
+  /// The same in sections of a bounded number of steps: what rounding takes from a lane grows with the length of its
+  /// chain of additions, by the square root at best and in proportion where the elements are alike.
+  void print_lane_sections(const std::string& indent, std::span<const int32_t> group, const std::string& count,
+                           const std::string& n, int fetched) {
+    const std::string section = std::to_string(section_length);
+    line(indent, "while (j + " + count + " <= " + n + ") {");
+    line(indent, "  const int64_t end = j + " + section + " < " + n + " ? j + " + section + " : " + n + ";");
+    print_new_lanes(indent + "  ", group, "s", count);
+    print_lane_steps(indent + "  ", group, "s", count, "end", fetched);
+    for (int32_t r : group) {
+      const Node& node = graph_.node(r);
+      const std::string a = "a" + number(r) + "[l]", s = "s" + number(r) + "[l]";
+      line(indent,
+           "  for (int l = 0; l < " + count + "; ++l) " + a + " = " + combined(node.combine, node.dtype, a, s) + ";");
+    }
+    line(indent, "}");
   }
 
   /// What is left of a row, in lanes of its own: compilers keep an array in registers only if no variable indexes it.

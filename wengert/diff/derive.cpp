@@ -355,13 +355,24 @@ bool Derivation::matches(const Primitive& primitive, Inputs in, const Params& pa
 struct Generation {
   static constexpr size_t most = 1024;  // some 3 KB each, more for composites
   std::unordered_multimap<uint64_t, std::shared_ptr<const Derivation>> derivations;
-  std::shared_ptr<Generation> next;
+  std::shared_ptr<Generation> next;  // under the mutex: a tape may end on another thread than its own
+  static std::mutex mutex;
 
+  void set_next(std::shared_ptr<Generation> following) {
+    std::lock_guard lock(mutex);
+    next = std::move(following);
+  }
+  /// Takes what follows out of the chain if nobody else holds it.
+  std::shared_ptr<Generation> take_next() {
+    std::lock_guard lock(mutex);
+    return next.use_count() == 1 ? std::exchange(next, nullptr) : nullptr;
+  }
   ~Generation() {
     // One after the other: a tape may have outlived many generations, and their destructors must not nest.
-    while (next && next.use_count() == 1) next = std::exchange(next->next, nullptr);
+    for (auto following = take_next(); following;) following = following->take_next();
   }
 };
+std::mutex Generation::mutex;
 
 namespace {
 
@@ -442,7 +453,7 @@ class ThreadDerivations {
   }
   void begin_generation() {
     previous_ = std::exchange(current, std::make_shared<Generation>());
-    previous_->next = current;
+    previous_->set_next(current);
     recent_ = {};  // what is still in use is found again, and so becomes part of the new generation
   }
 

@@ -241,7 +241,9 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
     const bool valid = size[a] >= 1 && stride[a] >= 1 && padding[a] >= 0 && padding[a] <= size[a] / 2;
     if (!valid)
       fail(ErrorKind::value, "pool-window", operation, got, "size and stride >= 1, padding at most half the size");
-    if (size[a] > max_size || x.dim(2 + static_cast<int>(a)).value() + 2 * padding[a] < size[a]) {
+    const int64_t length = x.dim(2 + static_cast<int>(a)).value();
+    if (length == 0) fail(ErrorKind::shape, "pool-image", operation, got, "images with rows and columns");
+    if (size[a] > max_size || length + 2 * padding[a] < size[a]) {
       fail(ErrorKind::shape, "pool-size", operation, got, "a window that fits on the padded image");
     }
   }
