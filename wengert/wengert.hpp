@@ -14,6 +14,7 @@
 #include "wengert/io/npz.hpp"
 #include "wengert/nn/nn.hpp"
 #include "wengert/ops/activation.hpp"
+#include "wengert/ops/check_nans.hpp"
 #include "wengert/ops/close.hpp"
 #include "wengert/ops/conv.hpp"
 #include "wengert/ops/create.hpp"

@@ -6,7 +6,7 @@ namespace wengert {
 namespace {
 
 std::atomic<uint32_t> next_tag{1};
-Executor* registered_executor = nullptr;
+std::atomic<Executor*> registered_executor{nullptr};
 
 /// Owns the thread's state; separate from the pointer so that reading the pointer needs no guard.
 struct ThreadOwner {
@@ -42,7 +42,7 @@ Interpreter::~Interpreter() {
 }
 
 void set_executor(Executor* executor) { registered_executor = executor; }
-Executor& executor() { return *registered_executor; }
+Executor& executor() { return *registered_executor.load(std::memory_order_acquire); }
 
 void check_alive(const Node* x) {
   if (x->tag == 0) return;
