@@ -16,7 +16,7 @@ SOURCE = Path(os.environ["WENGERT_SOURCE_DIR"]) / "wengert"
 # What the umbrella headers of these folders, and these headers, declare is public.
 FOLDERS = ["ops", "nn", "optim", "data", "train"]
 HEADERS = ["array/array.hpp", "array/dtype.hpp", "array/error.hpp", "array/shape.hpp", "diff/check_grads.hpp", "diff/grad.hpp",
-           "diff/jacobian.hpp", "diff/jvp.hpp", "diff/linearize.hpp", "diff/stop_gradient.hpp", "io/checkpoint.hpp",
+           "diff/jacobian.hpp", "diff/jvp.hpp", "diff/linearize.hpp", "io/checkpoint.hpp",
            "io/npy.hpp", "io/npz.hpp", "trace/make_program.hpp", "trace/name.hpp", "tree/tree.hpp"]
 INTERNAL_HEADERS = {"ops/common.hpp", "ops/conv_geometry.hpp"}
 INTERNAL_NAMESPACES = {"detail", "diff", "cpu", "std", "compile"}

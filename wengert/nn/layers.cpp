@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
@@ -10,6 +9,7 @@
 #include "wengert/ops/normalize.hpp"
 #include "wengert/ops/product.hpp"
 #include "wengert/ops/shape.hpp"
+#include "wengert/ops/stop_gradient.hpp"
 
 namespace wengert::nn {
 namespace {

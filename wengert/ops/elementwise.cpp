@@ -3,9 +3,9 @@
 #include <limits>
 #include <optional>
 
-#include "wengert/diff/stop_gradient.hpp"
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/shape.hpp"
+#include "wengert/ops/stop_gradient.hpp"
 
 namespace wengert {
 namespace {

@@ -1,4 +1,4 @@
-#include "wengert/diff/stop_gradient.hpp"
+#include "wengert/ops/stop_gradient.hpp"
 
 #include "wengert/ops/common.hpp"
 
