@@ -44,6 +44,10 @@ CASES = {
         "void use(const wg::Array& x) { wg::grad<3>([](const wg::Array& a, const wg::Array& b) { return a * b; })(x, x); }",
         "void use(const wg::Array& x) { wg::grad<1>([](const wg::Array& a, const wg::Array& b) { return a * b; })(x, x); }",
         "grad<I...>: the call has no argument with this number", r"I = \{?3|, 3>"),
+    "argument that is numbered twice": (
+        "void use(const wg::Array& x) { wg::grad<1, 0, 1>([](const wg::Array& a, const wg::Array& b) { return a * b; })(x, x); }",
+        "void use(const wg::Array& x) { wg::grad<1, 0>([](const wg::Array& a, const wg::Array& b) { return a * b; })(x, x); }",
+        "grad<I...>: an argument's number is repeated: wanted each once", r"I = \{?1, 0, 1|, 1, 0, 1>"),
     "too few arguments": (
         "void use(const wg::Array& x) { wg::grad([](const wg::Array& a, const wg::Array& b) { return a * b; })(x); }",
         "void use(const wg::Array& x) { wg::grad([](const wg::Array& a, const wg::Array& b) { return a * b; })(x, x); }",

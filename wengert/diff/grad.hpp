@@ -22,6 +22,9 @@ inline constexpr bool is_loss_and_aux<std::pair<L, A>> = std::is_convertible_v<L
 template <class L, class A>
 inline constexpr bool is_loss_and_aux<std::tuple<L, A>> = std::is_convertible_v<L, Array>;
 
+template <int number, int... I>
+inline constexpr int times_among = (0 + ... + static_cast<int>(I == number));
+
 template <class F, int... I>
 class GradientFunction {
  public:
@@ -33,7 +36,9 @@ class GradientFunction {
   auto run(const char* transformation, Args&&... args) const {
     constexpr bool numbered = ((I >= 0 && I < static_cast<int>(sizeof...(Args))) && ...);
     static_assert(numbered, "wengert: grad<I...>: the call has no argument with this number");
-    if constexpr (numbered) return run_numbered(transformation, std::forward<Args>(args)...);
+    constexpr bool distinct = ((times_among<I, I...> == 1) && ...);
+    static_assert(distinct, "wengert: grad<I...>: an argument's number is repeated: wanted each once");
+    if constexpr (numbered && distinct) return run_numbered(transformation, std::forward<Args>(args)...);
     else return std::pair{Array(), std::tuple<Array>()};
   }
 
