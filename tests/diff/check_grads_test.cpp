@@ -90,8 +90,21 @@ TEST(CheckGrads, FindsOneWrongElement) {
 
 TEST(CheckGrads, FindsDerivativesThatAreMissingOrNotNumbers) {
   EXPECT_NE(found([](const Two& x) { return stop_gradient(x.a) + x.b; }).find("got 0: wanted "), std::string::npos);
-  const auto nan = [](const Two& x) { return thread().current ? sqrt(x.a - stop_gradient(x.a)) : x.a; };
+  const auto nan = [](const Two& x) {
+    const Array zero = x.a - stop_gradient(x.a);
+    return thread().current ? x.a + zero * sqrt(zero) : x.a;
+  };
   EXPECT_NE(found(nan).find("nan"), std::string::npos) << found(nan);
+}
+
+TEST(CheckGrads, FindsDerivativesThatAreInfinite) {
+  try {
+    check_grads([](const Array& x) { return sqrt(maximum(x, 0)); }, array(0.0), {.order = 1}, "root");
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), "check-grads");
+    EXPECT_NE(std::string(e.what()).find("inf: wanted "), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ class Checker {
                double rounding) {
     const double difference = std::abs(got.value - expected);
     const double allowed = options_.tolerance * std::max(std::abs(expected), got.scale) + rounding;
-    if (difference <= allowed) return;  // false for NaN
+    const bool finite = std::isfinite(got.value) && std::isfinite(expected) && std::isfinite(allowed);
+    if (got.value == expected || (finite && difference <= allowed)) return;
     throw Error(ErrorKind::value, "check-grads",
                 label_.text() + ": " + mode + ", order " + std::to_string(order) + ", operand " +
                     (paths_[leaf].empty() ? "" : paths_[leaf] + " ") + describe(x) + ": got " + number(got.value) +
