@@ -196,6 +196,26 @@ TEST(Jacobian, OfEmptyArrays) {
   EXPECT_EQ(jacrev(f)(array(Doubles())).shape(), (Shape{0, 0}));
 }
 
+TEST(Jacobian, KeepsInfinitiesWhereTheyAre) {
+  const auto f = [](const Array& x) { return stack({x[0] * 1e300 * 1e300, x[1]}); };
+  const Doubles wanted{INFINITY, 0, 0, 1};
+  EXPECT_EQ(jacrev(f)(array({1.0, 1.0})).to_vector<double>(), wanted);
+  EXPECT_EQ(jacfwd(f)(array({1.0, 1.0})).to_vector<double>(), wanted);
+}
+
+TEST(Jacobian, MakesArraysOfItsSizeOnlyAFewTimes) {
+  for (const int64_t n : {7, 41, 70}) {
+    const auto f = [](const Array& x) { return tanh(x) * sum(x); };
+    for (const auto& jacobian : {make_program(jacrev(f))(zeros({n})), make_program(jacfwd(f))(zeros({n}))}) {
+      int large = 0;
+      for (const Equation& e : jacobian->equations()) {
+        for (uint32_t i = 0; i < e.result_count; ++i) large += jacobian->type(e.results + i)->size == n * n;
+      }
+      EXPECT_LE(large, 4) << n;
+    }
+  }
+}
+
 TEST(Hessian, OfAQuadratic) {
   const Array a = array({{2.0, 1.0}, {0.0, 3.0}});  // f = xT A x, H = A + AT
   const auto f = [&](const Array& x) { return sum(reshape(x, {2, 1}) * a * reshape(x, {1, 2})); };

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/join.hpp"
 #include "wengert/ops/shape.hpp"
 
 namespace wengert::diff {
@@ -17,14 +17,13 @@ Array unit(const Type& type, int64_t i) {
   return x;
 }
 
-/// The outer product, of shape a + b.
-Array outer(const Array& a, const Array& b) {
-  Shape column = a.shape();
-  for (int i = 0; i < b.rank(); ++i) column.push_back(1);
-  return reshape(a, column) * b;
+/// The block of the derivatives `lines`, one for each element of the output or, if `by_column`, of the input. They are
+/// put side by side rather than added up: no element meets another one's infinity.
+Array block_of(std::vector<Array> lines, const Type& output, const Type& input, bool by_column) {
+  for (Array& line : lines) line = reshape(line, {line.size()});
+  const Array matrix = stack(lines);
+  return reshape(by_column ? transpose(matrix) : matrix, output.shape + input.shape);
 }
-
-void add_block(Array& sum, const Array& x) { sum = sum.defined() ? sum + x : x; }
 
 Array empty_block(const Type& output, const Type& input) {
   return zeros_of(*Type::of(output.dtype, output.shape + input.shape));
@@ -46,13 +45,17 @@ std::vector<std::vector<Array>> empty_blocks(const LinearMap& map) {
 std::vector<std::vector<Array>> columns_of(const LinearMap& map) {
   std::vector<std::vector<Array>> blocks = empty_blocks(map);
   for (size_t i = 0; i < map.inputs().size(); ++i) {
-    for (int64_t k = 0; map.inputs()[i] && k < map.inputs()[i]->size; ++k) {
+    const Type* input = map.inputs()[i];
+    std::vector<std::vector<Array>> columns(map.outputs().size());
+    for (int64_t k = 0; input && k < input->size; ++k) {
       std::vector<Array> tangents(map.inputs().size());
-      tangents[i] = unit(*map.inputs()[i], k);
+      tangents[i] = unit(*input, k);
       const std::vector<Array> column = map(tangents);
-      for (size_t o = 0; o < blocks.size(); ++o) {
-        if (map.outputs()[o]) add_block(blocks[o][i], outer(column[o], convert(tangents[i], column[o].dtype())));
-      }
+      for (size_t o = 0; o < columns.size(); ++o) columns[o].push_back(column[o]);
+    }
+    for (size_t o = 0; o < columns.size(); ++o) {
+      const Type* output = map.outputs()[o];
+      if (output && !columns[o].empty()) blocks[o][i] = block_of(std::move(columns[o]), *output, *input, true);
     }
   }
   return blocks;
@@ -62,13 +65,17 @@ std::vector<std::vector<Array>> rows_of(const LinearMap& map) {
   std::vector<std::vector<Array>> blocks = empty_blocks(map);
   const LinearMap::Transpose transpose = map.transpose();
   for (size_t o = 0; o < map.outputs().size(); ++o) {
-    for (int64_t k = 0; map.outputs()[o] && k < map.outputs()[o]->size; ++k) {
+    const Type* output = map.outputs()[o];
+    std::vector<std::vector<Array>> rows(map.inputs().size());
+    for (int64_t k = 0; output && k < output->size; ++k) {
       std::vector<Array> cotangents(map.outputs().size());
-      cotangents[o] = unit(*map.outputs()[o], k);
+      cotangents[o] = unit(*output, k);
       const std::vector<Array> row = transpose(cotangents);
-      for (size_t i = 0; i < row.size(); ++i) {
-        if (map.inputs()[i]) add_block(blocks[o][i], outer(convert(cotangents[o], row[i].dtype()), row[i]));
-      }
+      for (size_t i = 0; i < rows.size(); ++i) rows[i].push_back(row[i]);
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const Type* input = map.inputs()[i];
+      if (input && !rows[i].empty()) blocks[o][i] = block_of(std::move(rows[i]), *output, *input, false);
     }
   }
   return blocks;
