@@ -1,5 +1,7 @@
 #include "wengert/ops/random.hpp"
 
+#include <cmath>
+
 #include "wengert/ops/common.hpp"
 #include "wengert/ops/elementwise.hpp"
 
@@ -84,25 +86,63 @@ const Primitive random_normal_primitive{
     .samples = draw_samples(),
 };
 
+// Words of a key's stream: from 0 those of its elements, of which there are at most 2^58; from 2^61 those of keys folded
+// with small numbers; from 2^63 those of split keys; from 2^64 - 2^62 those that large numbers are folded with first.
+namespace {
+
+/// Two words of a key's stream, for a key of their own.
+KeyWords words_at(Lowering& k, const KeyWords& key, Expr first) {
+  return {bits(key, first), bits(key, first + k.integer(1))};
+}
+
+Expr key_of(Lowering& k, const KeyWords& key) {
+  return convert(key.low, Dtype::int64) + convert(key.high, Dtype::int64) * k.integer(int64_t{1} << 32);
+}
+
+KeyWords select_words(Expr condition, const KeyWords& yes, const KeyWords& no) {
+  return {select(condition, yes.low, no.low), select(condition, yes.high, no.high)};
+}
+
+Types infer_new_key(const Avals& in) {
+  want_key(in);
+  want(in[1].dtype == Dtype::int64 && in[1].rank() == 0, in, ErrorKind::dtype, "random-number",
+       "an int64 number of rank 0");
+  return {Type::of(Dtype::int64, {})};
+}
+
+}  // namespace
+
 const Primitive random_fold_primitive{
     .name = "random_fold",
-    .doc = "A new key from a key and a number: words 2^62 + 2 number and the next one of the key's stream.",
+    .doc =
+        "A new key from a key and a number n: words 2^62 + 2n and the next one of the key's stream; beyond 2^60 in size, "
+        "with the low 32 bits for n, of the stream of the key that the high ones give.",
     .traits = Trait::nondifferentiable,
     .operands = {"key", "number"},
-    .infer = [](const Avals& in) -> Types {
-      want_key(in);
-      want(in[1].dtype == Dtype::int64 && in[1].rank() == 0, in, ErrorKind::dtype, "random-number",
-           "an int64 number of rank 0");
-      return {Type::of(Dtype::int64, {})};
-    },
+    .infer = infer_new_key,
     .lower = [](Lowering& k, const Coordinates&) -> Values {
-      const KeyWords key = words(k);
-      const Expr first = k(1, {}) * k.integer(2) + k.integer(int64_t{1} << 62);
-      const Expr low = convert(bits(key, first), Dtype::int64),
-                 high = convert(bits(key, first + k.integer(1)), Dtype::int64);
-      return {low + high * k.integer(int64_t{1} << 32)};
+      const Expr n = k(1, {}), two = k.integer(2), most = k.integer(int64_t{1} << 60);
+      const Expr base = k.integer(int64_t{1} << 62), half = k.integer(int64_t{1} << 32);
+      const Expr high = floordiv(n, half), large = n < k.integer(0) - most || most <= n;
+      const KeyWords key = words(k), folded = words_at(k, key, high * two - base);
+      const Expr low = select(large, n - high * half, n);
+      return {key_of(k, words_at(k, select_words(large, folded, key), low * two + base))};
     },
-    .samples = {.cases = {{{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {-1e6, 1e6}}}}, .dtypes = {Dtype::int64}},
+    .samples = {.cases = {{{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {-1e6, 1e6}}},
+                          {{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {-9e18, 9e18}}}},
+                .dtypes = {Dtype::int64}},
+};
+
+const Primitive random_split_primitive{
+    .name = "random_split",
+    .doc = "Key number n of those that a key is split into: words 2^63 + 2n and the next one of its stream.",
+    .traits = Trait::nondifferentiable,
+    .operands = {"key", "number"},
+    .infer = infer_new_key,
+    .lower = [](Lowering& k, const Coordinates&) -> Values {
+      return {key_of(k, words_at(k, words(k), k(1, {}) * k.integer(2) + k.integer(INT64_MIN)))};
+    },
+    .samples = {.cases = {{{{}, {}}, {}, {}, {}, {{-1e9, 1e9}, {0, 1e6}}}}, .dtypes = {Dtype::int64}},
 };
 
 const Primitive random_permutation_primitive{
@@ -127,6 +167,13 @@ const Primitive random_permutation_primitive{
 namespace random {
 namespace {
 const Array& want_defined(const Array& key) { return Operand(key).array(); }  // throws
+
+/// The largest number of that dtype below x.
+double last_below(double x, Dtype dtype) {
+  if (dtype == Dtype::float64) return std::nextafter(x, -HUGE_VAL);
+  const auto near = static_cast<float>(x);
+  return near < x ? near : std::nextafter(near, -HUGE_VALF);
+}
 }  // namespace
 
 Array key(int64_t seed) { return array(seed); }
@@ -145,14 +192,16 @@ std::vector<Array> split(const Array& key, int64_t count, std::source_location w
          "a count from 0 to " + std::to_string(most) + "; wg::random::fold_in(key, i) makes keys one by one");
   }
   std::vector<Array> keys;
-  for (int64_t i = 0; i < count; ++i) keys.push_back(fold_in(key, i));
+  for (int64_t i = 0; i < count; ++i) keys.push_back(bind(random_split_primitive, want_defined(key), array(i)));
   return keys;
 }
 
 Array uniform(const Array& key, const Shape& shape, Dtype dtype, double low, double high, std::source_location where) {
   const CallScope scope(where, "random::uniform");
   const Array u = bind(random_uniform_primitive, want_defined(key), {shape, dtype});
-  return low == 0 && high == 1 ? u : u * (high - low) + low;
+  if (low == 0 && high == 1) return u;
+  const Array x = u * (high - low) + low;
+  return low < high ? minimum(x, last_below(high, dtype)) : x;  // the sum may be rounded up
 }
 
 Array normal(const Array& key, const Shape& shape, Dtype dtype, std::source_location where) {
@@ -162,6 +211,13 @@ Array normal(const Array& key, const Shape& shape, Dtype dtype, std::source_loca
 
 Array bernoulli(const Array& key, const Operand& probability, const Shape& shape) {
   const CallScope scope(probability, "random::bernoulli");
+  if (probability.is_scalar()) {
+    const double p = probability.scalar(float64).item<double>();
+    if (!(p >= 0 && p <= 1)) {
+      fail(ErrorKind::value, "bernoulli-probability", "random::bernoulli", "probability " + probability.number_text(),
+           "a probability from 0 to 1");
+    }
+  }
   return less(uniform(key, shape), probability);
 }
 

@@ -11,7 +11,7 @@ namespace wengert::random {
 
 /// The key of a seed.
 Array key(int64_t seed);
-/// A key that depends on both; different numbers give independent keys.
+/// A key that depends on both; different numbers give independent keys, none of which split gives.
 Array fold_in(const Array& key, const Operand& number);
 /// `count` independent keys.
 std::vector<Array> split(const Array& key, int64_t count = 2,
@@ -23,7 +23,7 @@ Array uniform(const Array& key, const Shape& shape, Dtype dtype = float32, doubl
 /// Standard normal, by the inverse of its distribution function; at most 6.3 in size in float32.
 Array normal(const Array& key, const Shape& shape, Dtype dtype = float32,
              std::source_location where = std::source_location::current());
-/// true with the given probability.
+/// true with the given probability. Errors: value "bernoulli-probability" (a plain number outside [0, 1], or NaN).
 Array bernoulli(const Array& key, const Operand& probability, const Shape& shape);
 /// 0 .. n-1 in an order that the key chooses, int64, computed element by element without memory.
 Array permutation(const Array& key, int64_t n, std::source_location where = std::source_location::current());
