@@ -1,5 +1,6 @@
 #include "wengert/optim/optim.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -62,20 +63,24 @@ const Primitive momentum_leaf_primitive{
 const Primitive adam_leaf_primitive{
     .name = "adam_leaf",
     .doc = "One parameter's step of Adam with decoupled decay: new parameter, mean and variance.",
-    .operands = {"parameter", "mean", "variance", "gradient", "rate", "beta1", "beta2", "correction1", "correction2",
-                 "epsilon", "decay"},
+    .operands = {"parameter", "mean", "variance", "gradient", "rate", "beta1", "rest1", "beta2", "rest2", "correction1",
+                 "correction2", "epsilon", "decay"},
     .infer = [](const Avals& in) { return infer_leaf_update(in, 3, 4); },
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
       const Dtype dtype = in[0].dtype();
       const auto n = [&](size_t i) { return number(in[i], dtype); };
-      const Array m = n(5) * in[1] + (1 - n(5)) * in[3];
-      const Array v = n(6) * in[2] + (1 - n(6)) * in[3] * in[3];
-      const Array step = m / n(7) / (sqrt(v / n(8)) + n(9)) + n(10) * in[0];
+      // 1 - beta is an operand, because a difference of beta in float32 is off by up to 1e-5 of it.
+      const Array m = n(5) * in[1] + n(6) * in[3];
+      const Array v = n(7) * in[2] + n(8) * in[3] * in[3];
+      const Array step = m / n(9) / (sqrt(v / n(10)) + n(11)) + n(12) * in[0];
       return {in[0] - n(4) * step, m, v};
     },
-    .samples =
-        {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}}, {}, {}, {}, {{-2, 2}, {-2, 2}, {0.5, 2}}}},
-         {0.1, 0.9}},
+    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}, {}, {}},
+                  {},
+                  {},
+                  {},
+                  {{-2, 2}, {-2, 2}, {0.5, 2}}}},
+                {0.1, 0.9}},
 };
 
 const Primitive wide_squares_primitive{
@@ -128,7 +133,8 @@ void want_leaves(const char* optimizer, size_t parameters, size_t leaves, const 
 }
 void want_moment(const char* optimizer, const std::string& path, const Array& moment) {
   if (moment.defined()) return;
-  fail(ErrorKind::state, "optimizer-state", optimizer, "a gradient but no state for '" + path + "'",
+  fail(ErrorKind::state, "optimizer-state", optimizer,
+       "a gradient but no state" + (path.empty() ? "" : " for '" + path + "'"),
        "the state that init() makes for these parameters");
 }
 
@@ -140,6 +146,16 @@ void want_alike(const char* optimizer, const std::string& path, const Array& par
   fail(shape ? ErrorKind::dtype : ErrorKind::shape, shape ? "optimizer-dtype" : "optimizer-shape", optimizer,
        "parameter " + (path.empty() ? "" : path + " ") + describe(parameter) + ", " + what + " " + describe(given),
        std::string("a ") + what + (shape ? " of the parameter's dtype" : " of the parameter's shape"));
+}
+
+void want_not_negative(const char* optimizer, const char* option, double given) {
+  if (given >= 0 && std::isfinite(given)) return;
+  fail(ErrorKind::value, "optimizer-option", optimizer, option + (" " + shortest_text(given)), "a finite number >= 0");
+}
+void want_below_one(const char* optimizer, const char* option, double given) {
+  if (given >= 0 && given < 1) return;
+  fail(ErrorKind::value, "optimizer-option", optimizer, option + (" " + shortest_text(given)),
+       "a number from 0 to below 1");
 }
 
 bool decays(const Mask& mask, const std::string& path, const Array& leaf) { return !mask || mask(path, leaf); }
@@ -174,13 +190,19 @@ Array wide_norm(const std::vector<Array>& leaves) {
   for (const Array& x : leaves) {
     if (x.defined() && is_inexact(x.dtype())) total = total + bind(wide_squares_primitive, x);
   }
-  return sqrt(total);
+  const Array flat = equal(total, 0);  // the derivative is 0 there, as that of wg::norm
+  return where(flat, 0, sqrt(where(flat, 1, total)));
 }
 }  // namespace
 
-Array norm_of(const std::vector<Array>& leaves) { return convert(wide_norm(leaves), float32); }
+Array norm_of(const std::vector<Array>& leaves) {
+  const bool wide =
+      std::any_of(leaves.begin(), leaves.end(), [](const Array& x) { return x.defined() && x.dtype() == float64; });
+  return convert(wide_norm(leaves), wide ? float64 : float32);
+}
 
 std::vector<Array> clipped(std::vector<Array> gradients, double norm) {
+  if (!(norm >= 0)) fail(ErrorKind::value, "clip-norm", "clip_by_norm", "norm " + shortest_text(norm), "a norm >= 0");
   const Array scale = minimum(norm / maximum(wide_norm(gradients), 1e-300), 1);
   for (Array& x : gradients) {
     if (x.defined() && is_inexact(x.dtype())) x = bind(wide_scale_primitive, x, scale);
@@ -189,6 +211,24 @@ std::vector<Array> clipped(std::vector<Array> gradients, double norm) {
 }
 
 }  // namespace detail
+
+Sgd::Sgd(Schedule rate, SgdOptions options, std::source_location where)
+    : rate_(std::move(rate)), options_(std::move(options)) {
+  const CallScope scope(where);
+  want_not_negative("sgd", "rate", rate_.rate_);
+  want_not_negative("sgd", "momentum", options_.momentum);
+  want_not_negative("sgd", "decay", options_.decay);
+}
+
+Adam::Adam(Schedule rate, AdamOptions options, std::source_location where)
+    : rate_(std::move(rate)), options_(std::move(options)) {
+  const CallScope scope(where);
+  want_not_negative("adam", "rate", rate_.rate_);
+  want_below_one("adam", "beta1", options_.beta1);
+  want_below_one("adam", "beta2", options_.beta2);
+  want_not_negative("adam", "epsilon", options_.epsilon);
+  want_not_negative("adam", "decay", options_.decay);
+}
 
 Array Sgd::zero_step() { return zeros({}, int64); }
 Array Sgd::next(const Array& step) { return step + 1; }
@@ -222,6 +262,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
 void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& m,
                        std::vector<Array>& v, const std::vector<Array>& g, const Array& step) const {
   const Array rate = rate_(step), beta1 = rank0(options_.beta1), beta2 = rank0(options_.beta2);
+  const Array rest1 = rank0(1 - options_.beta1), rest2 = rank0(1 - options_.beta2);
   const Array count = convert(step + 1, float64);
   const Array correction1 = 1 - power(beta1, count), correction2 = 1 - power(beta2, count);
   const Array epsilon = rank0(options_.epsilon), decay = rank0(options_.decay), none = rank0(0);
@@ -236,7 +277,8 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
     want_alike("adam", paths[i], p[i], "mean", m[i]);
     want_alike("adam", paths[i], p[i], "variance", v[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
-    std::vector<Array> in{p[i], m[i], v[i], g[i], rate, beta1, beta2, correction1, correction2, epsilon, leaf_decay};
+    std::vector<Array> in{p[i],  m[i],  v[i],        g[i],        rate,    beta1,     rest1,
+                          beta2, rest2, correction1, correction2, epsilon, leaf_decay};
     p[i] = m[i] = v[i] = Array();
     Array out[3];
     bind_donating(adam_leaf_primitive, in, 7, {}, {}, out);
@@ -246,11 +288,15 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
   }
 }
 
-Sgd sgd(Schedule rate, SgdOptions options) { return {std::move(rate), std::move(options)}; }
-Adam adam(Schedule rate, AdamOptions options) { return {std::move(rate), std::move(options)}; }
-Adam adamw(Schedule rate, AdamOptions options) {
+Sgd sgd(Schedule rate, SgdOptions options, std::source_location where) {
+  return {std::move(rate), std::move(options), where};
+}
+Adam adam(Schedule rate, AdamOptions options, std::source_location where) {
+  return {std::move(rate), std::move(options), where};
+}
+Adam adamw(Schedule rate, AdamOptions options, std::source_location where) {
   if (!options.decay_mask) options.decay_mask = [](const std::string&, const Array& leaf) { return leaf.rank() >= 2; };
-  return {std::move(rate), std::move(options)};
+  return {std::move(rate), std::move(options), where};
 }
 
 }  // namespace optim

@@ -17,7 +17,9 @@ class Schedule {
   Array operator()(const Array& step) const;
 
  private:
-  double rate_ = 0;
+  friend class Sgd;
+  friend class Adam;
+  double rate_ = 0;  // where there is no function
   std::function<Array(const Array&)> f_;
 };
 
@@ -53,7 +55,8 @@ struct SgdOptions {
 /// Stochastic gradient descent: v = momentum v + g; p -= rate v (nesterov: p -= rate (g + momentum v)).
 class Sgd {
  public:
-  Sgd(Schedule rate, SgdOptions options) : rate_(std::move(rate)), options_(std::move(options)) {}
+  /// Errors: value "optimizer-option".
+  Sgd(Schedule rate, SgdOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
   SgdState<T> init(const T& parameters) const {
@@ -104,7 +107,8 @@ struct AdamOptions {
 /// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; p -= rate (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + epsilon) + decay p).
 class Adam {
  public:
-  Adam(Schedule rate, AdamOptions options) : rate_(std::move(rate)), options_(std::move(options)) {}
+  /// Errors: value "optimizer-option".
+  Adam(Schedule rate, AdamOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
   AdamState<T> init(const T& parameters) const {
@@ -131,10 +135,13 @@ class Adam {
   AdamOptions options_;
 };
 
-Sgd sgd(Schedule rate, SgdOptions options = {});
-Adam adam(Schedule rate, AdamOptions options = {});
+/// Errors of all three: value "optimizer-option" (a rate, momentum, epsilon or decay that is negative or not finite, a
+/// beta outside [0, 1)).
+Sgd sgd(Schedule rate, SgdOptions options = {}, std::source_location where = std::source_location::current());
+Adam adam(Schedule rate, AdamOptions options = {}, std::source_location where = std::source_location::current());
 /// Adam with decay on leaves of rank >= 2, unless a mask says otherwise.
-Adam adamw(Schedule rate, AdamOptions options = {.decay = 0.01});
+Adam adamw(Schedule rate, AdamOptions options = {.decay = 0.01},
+           std::source_location where = std::source_location::current());
 
 namespace detail {
 Array zero_moment(const Array& parameter);
@@ -153,14 +160,15 @@ T Sgd::zero_moments(const T& parameters) {
   return tree::unflatten(parameters, leaves);
 }
 
-/// The square root of the sum of squares of all defined leaves, float32. The squares are added in float64: none of a
-/// float32 leaf overflows, those of float64 leaves do beyond 1e154.
+/// The square root of the sum of squares of all defined floating leaves, in their widest dtype; its derivative is 0 at 0.
+/// The squares are added in float64: none of a float32 leaf overflows, those of float64 leaves do beyond 1e154.
 template <class T>
 Array global_norm(const T& tree) {
   return detail::norm_of(tree::flatten(tree));
 }
 /// Scales the gradient down so that its global norm is at most `norm`. With an infinite element the others become 0 and
-/// it becomes NaN; with a NaN all become NaN: look at isfinite(global_norm(gradient)) to leave such a step out.
+/// it becomes NaN; with a NaN all become NaN: look at isfinite(global_norm(gradient)) to leave such a step out. Errors:
+/// value "clip-norm" (a negative norm, or NaN).
 template <class T>
 T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) {
   const CallScope scope(where);
