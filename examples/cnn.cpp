@@ -94,8 +94,8 @@ int main(int argc, char** argv) try {
                                  batches.size(), "images", log.batch(), log.examples());
     while (log.batch() < batches.size()) {
       const auto [x, y] = batches[log.batch()];
-      const auto [value, gradient] =
-          wg::value_and_grad(loss)(run.net, x, y, wg::random::fold_in(run.key, epoch * 1000 + log.batch()));
+      const wg::Array key = wg::random::fold_in(wg::random::fold_in(run.key, epoch), log.batch());
+      const auto [value, gradient] = wg::value_and_grad(loss)(run.net, x, y, key);
       std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
       log.add(static_cast<double>(value.first.item<float>()), 128, wg::nn::count_correct(value.second, y));
       progress.update(log.batch(), log.examples(), log.text());

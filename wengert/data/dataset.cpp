@@ -80,6 +80,11 @@ Batches Dataset::batches(int64_t size, bool drop_last, std::source_location wher
 Batches::Batches(Dataset set, int64_t size, bool drop_last) : set_(std::move(set)), batch_(size) {
   if (size < 1)
     fail(ErrorKind::value, "batch-size", "batches: got a size of " + std::to_string(size) + ": wanted at least 1");
+  if (drop_last && set_.size() < size) {
+    fail(ErrorKind::value, "batch-size",
+         "batches: got a size of " + std::to_string(size) + ", " + std::to_string(set_.size()) +
+             " examples, drop_last: " + "wanted examples for one whole batch; take more of them, or a smaller size");
+  }
   count_ = drop_last ? set_.size() / size : (set_.size() + size - 1) / size;
 }
 

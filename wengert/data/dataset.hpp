@@ -29,6 +29,7 @@ class Dataset {
   Batch slice(int64_t begin, int64_t end, std::source_location where = std::source_location::current()) const;
 
   /// Batches of `size` examples in order; the last one is left out when it would be shorter and `drop_last` is set.
+  /// Errors: value "batch-size" (below 1; with `drop_last` also more than there are examples).
   class Batches batches(int64_t size, bool drop_last = false,
                         std::source_location where = std::source_location::current()) const;
 
