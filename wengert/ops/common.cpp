@@ -53,6 +53,24 @@ Types same_to_bool(const Avals& in) {
 
 Types as_operand(const Avals& in) { return {in.types[0]}; }
 
+Shape reduced_shape(const Avals& in) {
+  const Axes& axes = in.params.axes(0);
+  const bool keepdims = in.params.flag(1);
+  for (int64_t a : axes) want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
+  Shape result;
+  for (int d = 0; d < in[0].rank(); ++d) {
+    if (!axes.contains(d)) result.push_back(in[0].shape[d]);
+    else if (keepdims) result.push_back(1);
+  }
+  return result;
+}
+
+Shape kept_shape(const Shape& shape, const Axes& axes) {
+  Shape kept = shape;
+  for (int64_t a : axes) kept[static_cast<int>(a)] = 1;
+  return kept;
+}
+
 Array to_inexact(const Operand& x) {
   if (!x.is_scalar() && is_inexact(x.dtype())) return x.array();
   return x.is_scalar() ? x.scalar(Dtype::float32) : convert(x, Dtype::float32);
@@ -194,7 +212,7 @@ std::string Operand::number_text() const {
 void Operand::undefined(const std::source_location& where) {
   throw Error(ErrorKind::state, "array-undefined",
               "array: got a default-constructed or moved-from handle: wanted an array with values; "
-              "a layer's parameters are made by wg::nn::init(net, key)" +
+              "a layer's parameters are made by wg::nn::init(net, key), integer leaves have no gradient" +
                   called_at(where));
 }
 

@@ -17,6 +17,11 @@ Types same_type(const Avals& in);
 Types same_to_bool(const Avals& in);
 /// As operand 0, which the rule knows to be right.
 Types as_operand(const Avals& in);
+/// The shape of a reduction of operand 0, by the parameters axes and keepdims, which come first. Axes are kept, with
+/// length 1, where later steps run over the whole array again: values of equal rank can be computed by one kernel.
+Shape reduced_shape(const Avals& in);
+/// `shape` with length 1 along axes.
+Shape kept_shape(const Shape& shape, const Axes& axes);
 
 /// Throws unless `condition`: see reject().
 inline void want(bool condition, const Avals& in, ErrorKind kind, const char* id, const std::string& wanted) {

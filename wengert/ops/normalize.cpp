@@ -29,23 +29,10 @@ Array kept_mean(const Array& x, const Axes& axes) { return mean(x, axes, true); 
 
 namespace {
 
-Shape kept_shape(const Shape& shape, const Axes& axes) {
-  Shape kept = shape;
-  for (int64_t a : axes) kept[static_cast<int>(a)] = 1;
-  return kept;
-}
-
 /// Reductions with the parameters axes and keepdims.
 Types infer_over_axes(const Avals& in) {
   same_inexact(in);
-  const Axes& axes = in.params.axes(0);
-  Shape shape;
-  for (int64_t a : axes) want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
-  for (int d = 0; d < in[0].rank(); ++d) {
-    if (!axes.contains(d)) shape.push_back(in[0].shape[d]);
-    else if (in.params.flag(1)) shape.push_back(1);
-  }
-  return {Type::of(in[0].dtype, shape, in[0].weak)};
+  return {Type::of(in[0].dtype, reduced_shape(in), in[0].weak)};
 }
 
 const Cases reduction_cases = {

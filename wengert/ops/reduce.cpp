@@ -19,20 +19,6 @@ const std::vector<const char*> reduction_params = {"axes", "keepdims"};
 
 // Shape rules --------------------------------------------------------------------------------------------
 
-/// Reduced axes are kept as axes of length 1 where later steps run over the whole array again: values of equal rank
-/// can be computed by one kernel.
-Shape reduced_shape(const Avals& in) {
-  const Axes& axes = in.params.axes(axes_at);
-  const bool keepdims = in.params.flag(keepdims_at);
-  for (int64_t a : axes) want(a >= 0 && a < in[0].rank(), in, ErrorKind::shape, "reduce-axes", "axes of x");
-  Shape result;
-  for (int d = 0; d < in[0].rank(); ++d) {
-    if (!axes.contains(d)) result.push_back(in[0].shape[d]);
-    else if (keepdims) result.push_back(1);
-  }
-  return result;
-}
-
 Types infer_sum(const Avals& in) {
   return {Type::of(is_inexact(in[0].dtype) ? in[0].dtype : Dtype::int64, reduced_shape(in), in[0].weak)};
 }
@@ -122,12 +108,6 @@ Values lower_first_index(Lowering& k, const Coordinates& i) {
 /// The equation's own reduction of another array.
 Array reduced_alike(const Primitive& primitive, const RuleEquation& e, const Array& x) {
   return bind(primitive, x, Params{e.params[axes_at], e.params[keepdims_at]});
-}
-
-Shape kept_shape(const Shape& shape, const Axes& axes) {
-  Shape result = shape;
-  for (int64_t a : axes) result[static_cast<int>(a)] = 1;
-  return result;
 }
 
 /// A result, or what has its shape, repeated to the operand's.
