@@ -123,10 +123,10 @@ const Row elementwise[] = {
      "astype: x f32[2,3], dtype f16: wanted bool, uint8, int32, int64, float32 or float64@"},
     {[] { here(); none() + small(); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key)@"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
     {[] { here(); tanh(none()); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key)@"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
 };
 INSTANTIATE_TEST_SUITE_P(Elementwise, Errors, ::testing::ValuesIn(elementwise));
 
@@ -173,7 +173,7 @@ const Row shapes[] = {
      "concatenate: no arrays: wanted at least one@"},
     {[] { here(); concatenate({small(), none()}); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key)@"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
     {[] { here(); stack({small(), other()}); }, shape, "stack-shape",
      "stack: operand 0 f32[2,3], operand 1 f32[4,5]: wanted arrays of one shape@"},
     {[] { here(); split(small(), 2, 1); }, shape, "split-sections",
@@ -264,7 +264,7 @@ const Row creation[] = {
      "wg::random::key(seed)@"},
     {[] { here(); random::normal(none(), {2}); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key)@"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
     {[] { here(); random::uniform(random::key(0), {2}, int32); }, dtype, "random-dtype",
      "random::uniform: key i64[], shape [2], dtype i32: wanted float32 or float64@"},
     {[] { here(); random::uniform(random::key(0), {-2}); }, shape, "shape-negative",
@@ -273,6 +273,12 @@ const Row creation[] = {
      "random::permutation: key i64[], n -1: wanted n >= 0@"},
     {[] { here(); random::fold_in(random::key(0), whole()); }, dtype, "random-number",
      "random::fold_in: key i64[], number i64[2]: wanted an int64 number of rank 0@"},
+    {[] { here(); random::bernoulli(random::key(0), 1.5, {5}); }, value, "bernoulli-probability",
+     "random::bernoulli: probability 1.5: wanted a probability from 0 to 1@"},
+    {[] { here(); random::bernoulli(random::key(0), -1, {5}); }, value, "bernoulli-probability",
+     "random::bernoulli: probability -1: wanted a probability from 0 to 1@"},
+    {[] { here(); random::bernoulli(random::key(0), std::nan(""), {5}); }, value, "bernoulli-probability",
+     "random::bernoulli: probability nan: wanted a probability from 0 to 1@"},
     {[] { here(); random::split(random::key(0), -1); }, value, "split-count",
      "random::split: count -1: wanted a count from 0 to 1048576; wg::random::fold_in(key, i) makes keys one by one@"},
     {[] { here(); random::split(random::key(0), INT64_MAX); }, value, "split-count",
@@ -312,7 +318,7 @@ const Row values[] = {
      "dim: x f32[], axis 0: wanted an array with axes; x has none@"},
     {[] { none().shape(); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key)"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient"},
 };
 INSTANTIATE_TEST_SUITE_P(Values, Errors, ::testing::ValuesIn(values));
 
@@ -445,7 +451,7 @@ const Row rows[] = {
      "take: x f32[0,3], indices i64[1], axes [0], at 0: wanted no indices, since axis 0 has no elements@"},
     {[] { here(); take(small(), none()); }, state, "array-undefined",
      "take: got a default-constructed or moved-from handle: wanted arrays with values; a layer's parameters are made "
-     "by wg::nn::init(net, key)@"},
+     "by wg::nn::init(net, key), integer leaves have no gradient@"},
     {[] { here(); take_along_axis(small(), zeros({4, 1}, int64), 1); }, shape, "take-along-axis",
      "take_along_axis: x f32[2,3], indices i64[4,1], axis 1: wanted equal lengths of x and indices but along the "
      "axis@"},
@@ -533,6 +539,9 @@ const Row transformations[] = {
      "matmul: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b@, in grad(loss)"},
     {[] { here(); grad(twice, "loss")(whole()); }, dtype, "grad-argument",
      "grad(loss): argument i64[2]: wanted a floating-point array; convert integers with x.astype(wg::float32)@"},
+    {[] { here(); grad(twice, "loss")(3); }, dtype, "grad-argument",
+     "grad(loss): argument i32[]: wanted a floating-point array; write a number as 3.0f, convert integers with "
+     "x.astype(wg::float32)@"},
     {[] { here(); grad(twice, "loss")(small()); }, shape, "grad-output-shape",
      "grad(loss): the function returned f32[2,3]: wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp "
      "or wg::jacrev@"},
@@ -691,7 +700,24 @@ const Row models[] = {
      }, shape, "matmul-inner",
      "matmul: a f32[4,5], b f32[3,4]: wanted last dimension of a == second to last of b@, in blocks[\"first\"] (Linear)"},
     {[] { here(); nn::init(nn::Linear{3, -4}, random::key(0)); }, shape, "shape-negative",
-     "shape: got a length of -4: wanted lengths >= 0@"},
+     "Linear: in 3, out -4: wanted sizes >= 0@"},
+    {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 2, .size = {3, -3}}, random::key(0)); }, shape, "shape-negative",
+     "Conv2d: in 4, out 2, height 3, width -3: wanted sizes >= 0@"},
+    {[] { here(); nn::init(nn::BatchNorm{-1}, random::key(0)); }, shape, "shape-negative",
+     "BatchNorm: channels -1: wanted sizes >= 0@"},
+    {[] { here(); nn::init(nn::Embedding{-5, 2}, random::key(0)); }, shape, "shape-negative",
+     "Embedding: count -5, size 2: wanted sizes >= 0@"},
+    {[] { here(); nn::init(nn::BatchNorm{.channels = 3, .momentum = 7}, random::key(0)); }, value,
+     "batch-norm-momentum",
+     "BatchNorm: momentum 7: wanted a momentum from 0 to 1@"},
+    {[] {
+       auto net = nn::init(nn::BatchNorm{3}, random::key(0));
+       net.momentum = std::nan("");
+       here(); nn::apply(net, small(), training);
+     }, value, "batch-norm-momentum",
+     "BatchNorm: momentum nan: wanted a momentum from 0 to 1@"},
+    {[] { here(); nn::apply(nn::Dropout{std::nan("")}, small(), keyed); }, value, "dropout-rate",
+     "Dropout: rate nan: wanted a rate from 0 to below 1@"},
     {[] { const auto net = nn::init(nn::Conv2d{.in = 4, .out = 2}, random::key(0)); here(); net(image()); }, shape,
      "conv-channels",
      "conv2d: x f32[1,3,8,8], w f32[2,4,1,1], stride [1,1], padding [0,0], dilation [1,1], groups 1: wanted channels "
@@ -721,6 +747,24 @@ const Row models[] = {
        here(); adam.update(List{small()}, adam.init(List{none()}), List{small()}); }, state,
      "optimizer-state",
      "adam: a gradient but no state for '[0]': wanted the state that init() makes for these parameters@"},
+    {[] { here(); optim::adam(-1e-3); }, value, "optimizer-option",
+     "adam: rate -0.001: wanted a finite number >= 0@"},
+    {[] { here(); optim::adam(1e-3, {.beta1 = 1.5}); }, value, "optimizer-option",
+     "adam: beta1 1.5: wanted a number from 0 to below 1@"},
+    {[] { here(); optim::adamw(1e-3, {.beta2 = 1}); }, value, "optimizer-option",
+     "adam: beta2 1: wanted a number from 0 to below 1@"},
+    {[] { here(); optim::sgd(std::nan("")); }, value, "optimizer-option",
+     "sgd: rate nan: wanted a finite number >= 0@"},
+    {[] { here(); optim::sgd(0.1, {.momentum = -0.9}); }, value, "optimizer-option",
+     "sgd: momentum -0.9: wanted a finite number >= 0@"},
+    {[] { here(); optim::clip_by_norm(small(), -1); }, value, "clip-norm",
+     "clip_by_norm: norm -1: wanted a norm >= 0@"},
+    {[] { here(); optim::clip_by_norm(small(), std::nan("")); }, value, "clip-norm",
+     "clip_by_norm: norm nan: wanted a norm >= 0@"},
+    {[] { const auto sgd = optim::sgd(0.1, {.momentum = 0.9});
+       here(); sgd.update(small(), optim::sgd(0.1).init(small()), small()); }, state,
+     "optimizer-state",
+     "sgd: a gradient but no state: wanted the state that init() makes for these parameters@"},
     {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(small(), sgd.init(small()), other()); }, shape,
      "optimizer-shape",
      "sgd: parameter f32[2,3], gradient f32[4,5]: wanted a gradient of the parameter's shape@"},
@@ -768,6 +812,9 @@ const Row files[] = {
      "Dataset: examples 1 to 3 of 2: wanted a range inside@"},
     {[] { const data::Dataset set(small(), small()); here(); set.batches(0); }, value, "batch-size",
      "batches: got a size of 0: wanted at least 1@"},
+    {[] { const data::Dataset set(small(), small()); here(); set.batches(3, true); }, value, "batch-size",
+     "batches: got a size of 3, 2 examples, drop_last: wanted examples for one whole batch; take more of them, or a "
+     "smaller size@"},
     {[] { here(); wengert::io::read_npy(missing()); }, io, "file-open",
      "read_npy: %/missing: No such file or directory: wanted a readable file@"},
     {[] { here(); wengert::io::read_npy(file("no array")); }, io, "npy-truncated",

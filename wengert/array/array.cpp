@@ -54,7 +54,7 @@ void copy_strided_as(T* out, const Node* node) {
 void Array::undefined() {
   throw Error(ErrorKind::state, "array-undefined",
               "array: got a default-constructed or moved-from handle: wanted an array with values; "
-              "a layer's parameters are made by wg::nn::init(net, key)");
+              "a layer's parameters are made by wg::nn::init(net, key), integer leaves have no gradient");
 }
 
 Dim Array::dim(int axis, std::source_location where) const {

@@ -9,9 +9,11 @@ void check_arguments(const Arguments& arguments, const Label& label) {
   if (arguments.active.any()) return;
   std::string got;
   for (const Array& x : arguments.leaves) got += (got.empty() ? "" : ", ") + describe(x);
+  const bool number = arguments.leaves.size() == 1 && arguments.leaves[0].defined() && arguments.leaves[0].rank() == 0;
   throw Error(ErrorKind::dtype, "grad-argument",
               label.text() + ": argument " + (got.empty() ? "without arrays" : got) +
-                  ": wanted a floating-point array; convert integers with x.astype(wg::float32)" + label.call_site());
+                  ": wanted a floating-point array; " + (number ? "write a number as 3.0f, " : "") +
+                  "convert integers with x.astype(wg::float32)" + label.call_site());
 }
 
 void check_loss(const Array& loss, const Label& label) {

@@ -31,9 +31,31 @@ Array optional(bool wanted, const Array& parameter, const char* layer, const cha
   return wanted ? initialized(parameter, layer, name) : Array();
 }
 
+void want_momentum(double momentum) {
+  if (momentum >= 0 && momentum <= 1) return;
+  fail(ErrorKind::value, "batch-norm-momentum", "BatchNorm", "momentum " + shortest_text(momentum),
+       "a momentum from 0 to 1");
+}
+
+struct Size {
+  const char* name;
+  int64_t value;
+};
+/// Sizes as a layer was given them.
+void want_sizes(const char* layer, std::initializer_list<Size> sizes) {
+  std::string text;
+  bool right = true;
+  for (const Size& s : sizes) {
+    text += (text.empty() ? "" : ", ") + (s.name + (" " + std::to_string(s.value)));
+    right = right && s.value >= 0;
+  }
+  if (!right) fail(ErrorKind::shape, "shape-negative", layer, text, "sizes >= 0");
+}
+
 }  // namespace
 
 void Linear::initialize(const Array& key) {
+  want_sizes("Linear", {{"in", in}, {"out", out}});
   weight = he_normal(random::fold_in(key, 0), {in, out}, {in, out});
   if (with_bias) bias = zeros({out});
 }
@@ -46,6 +68,7 @@ Array Linear::operator()(const Operand& x) const {
 }
 
 void Conv2d::initialize(const Array& key) {
+  want_sizes("Conv2d", {{"in", in}, {"out", out}, {"height", size[0]}, {"width", size[1]}});
   const int64_t inputs = in / groups * size[0] * size[1];
   weight = he_normal(random::fold_in(key, 0), {out, in / groups, size[0], size[1]}, {inputs, out * size[0] * size[1]});
   if (with_bias) bias = zeros({out});
@@ -79,6 +102,8 @@ Array Dropout::operator()(const Operand& x, Context& context) const {
 }
 
 void BatchNorm::initialize(const Array&) {
+  want_sizes("BatchNorm", {{"channels", channels}});
+  want_momentum(momentum);
   if (with_weight) weight = ones({channels});
   if (with_bias) bias = zeros({channels});
   mean.value = zeros({channels});
@@ -97,6 +122,7 @@ Array BatchNorm::operator()(const Operand& input, Context& context) const {
   const Array b = optional(with_bias, bias, "BatchNorm", "bias");
   const Array& running_mean = initialized(context.value(mean), "BatchNorm", "mean");
   const Array& running_variance = initialized(context.value(variance), "BatchNorm", "variance");
+  want_momentum(momentum);
   if (!context.training()) return batch_norm_inference(x, running_mean, running_variance, w, b, eps);
   const int64_t count = x.size() / std::max<int64_t>(channels, 1);
   if (count < 2 && channels > 0) {
@@ -135,7 +161,10 @@ Array LayerNorm::operator()(const Operand& input) const {
   return reshape(layer_norm(rows, flattened(w), flattened(b), eps), x.shape());
 }
 
-void Embedding::initialize(const Array& key) { weight = random::normal(random::fold_in(key, 0), {count, size}); }
+void Embedding::initialize(const Array& key) {
+  want_sizes("Embedding", {{"count", count}, {"size", size}});
+  weight = random::normal(random::fold_in(key, 0), {count, size});
+}
 
 Array Embedding::operator()(const Operand& symbols) const {
   const detail::LayerScope place(*this);

@@ -13,7 +13,7 @@ void detail::undefined_operand(const Primitive& primitive) {
   throw Error(ErrorKind::state, "array-undefined",
               std::string(operation_name(primitive)) +
                   ": got a default-constructed or moved-from handle: wanted arrays with "
-                  "values; a layer's parameters are made by wg::nn::init(net, key)" +
+                  "values; a layer's parameters are made by wg::nn::init(net, key), integer leaves have no gradient" +
                   call_site());
 }
 
