@@ -7,7 +7,6 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <limits>
 
@@ -63,7 +62,7 @@ void expect_read(uint8_t code, Dtype dtype, const std::vector<T>& values) {
       EXPECT_EQ(describe(x), describe(zeros(shape, dtype)));
       const std::vector<T> got = x.to_vector<T>();
       ASSERT_EQ(got.size(), part.size());
-      EXPECT_EQ(std::memcmp(got.data(), part.data(), part.size() * sizeof(T)), 0) << describe(x);
+      EXPECT_EQ(got, part) << describe(x);
     }
   }
 }

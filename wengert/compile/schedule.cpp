@@ -69,9 +69,11 @@ bool can_join(const Nest& nest, const Survey& s, int a, int b) {
 void join_axes(const Nest& nest, Survey& s, std::vector<int>& axes, Schedule& schedule) {
   for (size_t i = axes.size(); i-- > 1;) {
     const int a = axes[i - 1], b = axes[i];
+    int64_t joined;  // beside an axis of no elements others may be of any length
+    if (__builtin_mul_overflow(s.extents[static_cast<size_t>(a)], s.extents[static_cast<size_t>(b)], &joined)) continue;
     if (!can_join(nest, s, a, b)) continue;
     schedule.joined.emplace_back(a, b);
-    s.extents[static_cast<size_t>(b)] *= s.extents[static_cast<size_t>(a)];
+    s.extents[static_cast<size_t>(b)] = joined;
     // What steps through b now steps through a as well; a's strides are done with.
     for (auto& load : s.accesses.loads) {
       if (load) load->stride[static_cast<size_t>(a)] = 0;
