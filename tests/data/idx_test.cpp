@@ -3,6 +3,8 @@
 #include "wengert/data/idx.hpp"
 
 #include <gtest/gtest.h>
+
+#include <cstring>
 #include <zlib.h>
 
 #include <bit>
@@ -62,7 +64,7 @@ void expect_read(uint8_t code, Dtype dtype, const std::vector<T>& values) {
       EXPECT_EQ(describe(x), describe(zeros(shape, dtype)));
       const std::vector<T> got = x.to_vector<T>();
       ASSERT_EQ(got.size(), part.size());
-      EXPECT_EQ(got, part) << describe(x);
+      if (!part.empty()) EXPECT_EQ(std::memcmp(got.data(), part.data(), part.size() * sizeof(T)), 0) << describe(x);
     }
   }
 }
