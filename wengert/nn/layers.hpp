@@ -58,7 +58,7 @@ struct Dropout {
 /// variance: [channels]. In training, mean and variance are those of the batch, and the buffers move towards them:
 /// mean = (1 - momentum) mean + momentum batch mean, and so the variance, from its unbiased estimate. Otherwise they
 /// are the buffers. Ioffe, Szegedy, ICML 2015. Errors: shape (not [N, channels, ...]; in training, fewer than two
-/// values for each channel).
+/// values for each channel), value (a momentum outside [0, 1]).
 struct BatchNorm {
   int64_t channels = 0;
   double momentum = 0.1, eps = 1e-5;
