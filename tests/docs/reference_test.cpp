@@ -30,6 +30,23 @@ struct Deep {
   wg::Array operator()(const wg::Array& x) const { return layers[1](wg::relu(layers[0](x))); }
 };
 
+struct Counter {
+  wg::nn::Buffer calls{wg::full({}, 0)};
+
+  wg::Array operator()(const wg::Array& x, wg::nn::Context& context) const {
+    context.update(calls, context.value(calls) + 1);
+    return x;
+  }
+};
+
+TEST(Reference, CounterThatItShowsCounts) {
+  const wg::Array x = wg::ones({3});
+  const auto [y, once] = wg::nn::apply(Counter{}, x);
+  const auto [z, twice] = wg::nn::apply(once, y);
+  EXPECT_EQ(once.calls.value.item<int64_t>(), 1);
+  EXPECT_EQ(twice.calls.value.item<int64_t>(), 2);
+}
+
 TEST(Reference, ModelsThatItShowsRun) {
   const wg::Array x = wg::ones({3, 784});
   const Net net = wg::nn::init(Net{}, wg::random::key(0));

@@ -1,11 +1,13 @@
 // Models are trees with a call operator. Functions on them are pure: init makes parameters from a key, apply runs a
 // model in a mode and returns its new state beside the output.
 //
-// g++ 12 stops with an internal error at a vector of layers that is written as a member's initializer,
-//   struct Net { std::vector<nn::Linear> layers = {{4, 8}, {8, 2}}; };
-// Let a function make it, or take std::array or sequential():
+// g++ 12 stops with an internal error at members that are lists in braces, and at arrays without elements written:
+//   struct Net { std::vector<nn::Linear> layers = {{4, 8}, {8, 2}}; };  // a map likewise
+//   struct Net { std::array<nn::Linear, 2> layers; };
+// Let a function make the first, write the second's type, or take sequential():
 //   std::vector<nn::Linear> make_layers() { return {{4, 8}, {8, 2}}; }
 //   struct Net { std::vector<nn::Linear> layers = make_layers(); };
+//   struct Net { std::array<nn::Linear, 2> layers = std::array<nn::Linear, 2>(); };
 #pragma once
 
 #include <map>
