@@ -60,6 +60,32 @@ TEST(Checkpoint, KeepsATree) {
   EXPECT_EQ(scratch.names(), std::vector<std::string>{"c.npz"});
 }
 
+struct Named {
+  std::string name;
+  std::map<std::string, Array> arrays;
+};
+TEST(Checkpoint, KeepsNamesThatAreNoUtf8) {
+  const Scratch scratch;
+  const std::string path = scratch / "c.npz";
+  const Array x = reshape(arange(2 * 3), {2, 3}).astype(float32);
+  const Array columns = detail::make_array(Layout::dense_of(&x.type(), {1, 0}));
+  detail::copy_strided(columns.node()->data, x.node());
+  const Named saved{"a\\\xff\xfe", {{"\xff", columns}, {"\xc3\xa9", x}}};
+  io::save_checkpoint(path, saved);
+  const Named loaded = io::load_checkpoint(path, saved);
+  expect_same(loaded, saved);
+  EXPECT_EQ(loaded.arrays.at("\xff").layout().strides[0], 1);
+
+  const auto error = [&](std::string name) {
+    const Named other{std::move(name), saved.arrays};
+    return test::error_of([&] { io::load_checkpoint(path, other); }, ErrorKind::value, "checkpoint-value");
+  };
+  EXPECT_NE(error("a\\\xff\xfd").find("name: was bytes 'a\\x5c\\xff\\xfe' and is bytes 'a\\x5c\\xff\\xfd': wanted"),
+            std::string::npos);
+  EXPECT_NE(error("bytes 'a\\x5c\\xff\\xfe'").find("wanted"), std::string::npos);
+  EXPECT_NE(error(std::string("a\0b", 3)).find("is 'a\\x00b': wanted the value that was saved"), std::string::npos);
+}
+
 TEST(Checkpoint, EqualTreesMakeEqualFiles) {
   const Scratch scratch;
   io::save_checkpoint(scratch / "a.npz", make_tree(3));

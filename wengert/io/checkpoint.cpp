@@ -31,6 +31,31 @@ class Values final : public tree::detail::Visitor {
   std::map<std::string, std::string> texts;
 };
 
+std::string with_escaped(const std::string& text, auto&& is_plain) {
+  std::string escaped;
+  for (const char c : text) {
+    constexpr const char* digits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_plain(byte)) escaped += c;
+    else escaped += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+  }
+  return escaped;
+}
+/// How a text stands in JSON, which holds UTF-8 only. What is not gets escapes, and a first word that no path or value
+/// has.
+std::string stored(const std::string& text) {
+  try {
+    static_cast<void>(json(text).dump());
+    return text;
+  } catch (const json::type_error&) {
+    return "bytes " + with_escaped(text, [](unsigned char c) { return c < 0x80 && c != '\\'; });
+  }
+}
+/// How a text stands in a message, which ends at a NUL.
+std::string shown(const std::string& text) {
+  return with_escaped(text, [](unsigned char c) { return c >= ' '; });
+}
+
 /// `path` below `part`.
 std::string below(std::string_view part, const std::string& path) {
   if (part.empty() || path.empty()) return std::string(part) + path;
@@ -76,17 +101,18 @@ class Reader {
   }
   void want_value(const std::string& path, const std::string& text) const {
     const auto& values = description_.at("values");
-    const auto saved = values.find(path);
-    if (saved == values.end() || *saved == text) return;
+    const auto saved = values.find(stored(path));
+    if (saved == values.end() || *saved == stored(text)) return;
     fail(
-        ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + text,
+        ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + stored(text),
         "the value that was saved; numbers and texts in a tree are static: give the same ones, or hold what changes in an "
         "array");
   }
 
  private:
   [[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& got, const std::string& wanted) const {
-    throw Error(kind, id, std::string(operation) + ": " + path_ + ": " + got + ": wanted " + wanted + called_at({}));
+    throw Error(kind, id,
+                std::string(operation) + ": " + path_ + ": " + shown(got) + ": wanted " + wanted + called_at({}));
   }
   [[noreturn]] void not_a_checkpoint() const {
     fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version),
@@ -108,7 +134,7 @@ class Reader {
 
   /// x in the order of axes in memory that it had: kernels may add in another order over other strides.
   Array placed(const std::string& path, const Array& x, bool weak) const {
-    const auto found = description_.at("order").find(path);
+    const auto found = description_.at("order").find(stored(path));
     if (found == description_.at("order").end() && !weak) return x;
     std::array<uint8_t, max_rank> order{};
     std::iota(order.begin(), order.end(), uint8_t{0});
@@ -158,12 +184,13 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
     add_array(zip, paths[i], leaves[i], "save_checkpoint", where);
     const Layout& layout = leaves[i].layout();
     if (layout.dense && !layout.contiguous) {
-      order[paths[i]] = std::vector<int>(layout.order.begin(), layout.order.begin() + leaves[i].rank());
+      order[stored(paths[i])] = std::vector<int>(layout.order.begin(), layout.order.begin() + leaves[i].rank());
     }
   }
-  const json description = {
-      {"format", format_name}, {"version", format_version}, {"values", values.texts}, {"order", order}};
-  zip.add(description_name, {description.dump(1, ' ', false, json::error_handler_t::replace)});
+  json texts = json::object();
+  for (const auto& [name, text] : values.texts) texts[stored(name)] = stored(text);
+  const json description = {{"format", format_name}, {"version", format_version}, {"values", texts}, {"order", order}};
+  zip.add(description_name, {description.dump(1, ' ')});
   zip.commit();
 }
 
