@@ -1,5 +1,6 @@
 #include "wengert/train/options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -7,7 +8,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "wengert/array/error.hpp"
+#include "wengert/io/npz.hpp"
 
 namespace wengert::train {
 namespace {
@@ -22,6 +23,15 @@ int64_t parse_count(std::string_view text, int64_t least) {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (fault != std::errc{} || end != text.data() + text.size() || count < least) reject(std::string(text));
   return count;
+}
+
+/// Whether the Log in a checkpoint has an epoch that ended; a file that cannot be read may have.
+bool has_epochs(const std::string& checkpoint) {
+  try {
+    const auto arrays = io::read_npz(checkpoint);
+    return std::any_of(arrays.begin(), arrays.end(),
+                       [](const auto& entry) { return entry.first.ends_with("history"); });
+  } catch (const Error&) { return true; }
 }
 
 }  // namespace
@@ -46,11 +56,16 @@ void prepare_folder(const Options& options) {
   namespace fs = std::filesystem;
   try {
     fs::create_directories(options.folder);
-    if (options.resume || !fs::exists(options.folder + "/checkpoint.npz")) return;
+    const std::string checkpoint = options.folder + "/checkpoint.npz";
+    if (options.resume || !fs::exists(checkpoint)) return;
+    const bool keep = !fs::exists(checkpoint + ".old") || has_epochs(checkpoint);
     for (const char* name : {"checkpoint.npz", "metrics.jsonl", "report.html"}) {
-      const fs::path file = fs::path(options.folder) / name;
-      if (fs::exists(file)) fs::rename(file, file.string() + ".old");
+      const fs::path file = fs::path(options.folder) / name, old = file.string() + ".old";
+      if (keep) fs::remove(old);  // of a run before: old files are of one run
+      if (keep && fs::exists(file)) fs::rename(file, old);
+      else fs::remove(file);
     }
+    if (!keep) return;
   } catch (const fs::filesystem_error& fault) {
     throw Error(
         ErrorKind::io, "run-folder",

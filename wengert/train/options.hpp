@@ -22,7 +22,8 @@ struct Options {
 Options parse_options(int argc, const char* const* argv, Options defaults);
 
 /// Makes the folder of a run. A run that begins anew leaves the files of an earlier one beside its own, with ".old"
-/// after their names, and says so. Errors: io.
+/// after their names, and says so; all of them together. Where the later of two runs ended no epoch by its Log, the
+/// files of the older one stay. Errors: io.
 void prepare_folder(const Options& options);
 
 }  // namespace wengert::train
