@@ -160,7 +160,7 @@ Array make_view(const Array& base, const Layout* layout, int64_t offset) {
   return result;
 }
 
-Array make_traced(uint32_t tag, const Layout* layout, const Array& primal, int64_t slot) {
+Array make_traced(uint64_t tag, const Layout* layout, const Array& primal, int64_t slot) {
   Array result(new_node(layout));
   Node* node = result.node();
   node->tag = tag;

@@ -31,14 +31,14 @@ inline constexpr int64_t inline_bytes = 64;
 /// Otherwise a value of the interpreter with that tag; owner, tangent and slot are that interpreter's.
 struct alignas(64) Node {
   std::atomic<uint32_t> count;
-  uint32_t tag;
+  uint32_t reserved;
   const Layout* layout;
   std::byte* data;
   Storage* storage;  // owner of data, or null
   Node* owner;       // node whose inline values data points to; or the primal of a traced value
   Node* tangent;     // forward mode
   int64_t slot;      // reverse mode: place on the tape; recording: variable
-  int64_t reserved;
+  uint64_t tag;      // 64 bits: tags are never used again
 
   std::byte* inline_values() { return reinterpret_cast<std::byte*>(this) + sizeof(Node); }
 };
@@ -188,7 +188,7 @@ Array make_array(const Layout* layout);
 /// Shares the memory of `base`, `offset` elements after its first one.
 Array make_view(const Array& base, const Layout* layout, int64_t offset);
 /// A value of the interpreter `tag`; `primal` may be undefined.
-Array make_traced(uint32_t tag, const Layout* layout, const Array& primal, int64_t slot);
+Array make_traced(uint64_t tag, const Layout* layout, const Array& primal, int64_t slot);
 /// The values behind all transformations of reverse and forward mode.
 /// Throws Error(trace) while a program is recorded: then there are none.
 const Node* concrete_node(const Array& x, std::string_view operation, std::source_location where);

@@ -5,7 +5,7 @@
 namespace wengert {
 namespace {
 
-std::atomic<uint32_t> next_tag{1};
+std::atomic<uint64_t> next_tag{1};
 std::atomic<Executor*> registered_executor{nullptr};
 
 /// Owns the thread's state; separate from the pointer so that reading the pointer needs no guard.
@@ -27,6 +27,8 @@ Thread& make_thread_state() {
   owner.state = thread_state = new Thread;
   return *thread_state;
 }
+
+void skip_tags(uint64_t count) { next_tag.fetch_add(count, std::memory_order_relaxed); }
 }  // namespace detail
 
 Interpreter::Interpreter(Label label, bool computes)

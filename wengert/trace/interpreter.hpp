@@ -42,14 +42,14 @@ class Interpreter {
   virtual void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                     std::span<Array> out) = 0;
 
-  uint32_t tag() const { return tag_; }
+  uint64_t tag() const { return tag_; }
   Interpreter* parent() const { return parent_; }
   const Label& label() const { return label_; }
   /// Whether values exist while it is at work: false for a recorder, and for everything inside one.
   bool concrete() const { return concrete_; }
 
  private:
-  uint32_t tag_;         // unique in the process
+  uint64_t tag_;         // unique in the process, not 0
   Interpreter* parent_;  // current when this one was made
   Label label_;
   bool concrete_;
@@ -69,7 +69,7 @@ Executor& executor();
 
 /// An interpreter that has ended, so that a value which escaped from it can say from where.
 struct EndedInterpreter {
-  uint32_t tag = 0;
+  uint64_t tag = 0;
   Label label;
 };
 
@@ -113,6 +113,8 @@ struct Thread {
 namespace detail {
 extern thread_local Thread* thread_state __attribute__((tls_model("initial-exec")));
 Thread& make_thread_state();
+/// As if `count` interpreters had come and gone: for tests.
+void skip_tags(uint64_t count);
 }  // namespace detail
 
 inline Thread& thread() {
