@@ -62,6 +62,19 @@ TEST(ProgramText, NamesTheLineOfAFaultInAnInnerProgram) {
             "parse_program: line 4, equation 1, tanh: result 0 is f64[], wanted f32[]");
 }
 
+TEST(ProgramText, CallsProgramsWithTheirInputs) {
+  const auto fault = [](const std::string& inputs, const std::string& operands) {
+    const std::string text = "program(" + inputs + ") {\n  b: f32[2] = call(" + operands +
+        ") {program=program(a: f32[2]) {\n    b: f32[2] = tanh(a)\n    return b\n  }, name=\"f\"}\n  return b\n}";
+    return test::error_of([&] { parse_program(text); }, ErrorKind::value, "program-parse");
+  };
+  const std::string place = "parse_program: line 2, equation 0, call: ";
+  EXPECT_EQ(fault("a: f32[3]", "a"), place + "input 0 is f32[3]: wanted f32[2], as the program has");
+  EXPECT_EQ(fault("a: f64[2]", "a"), place + "input 0 is f64[2]: wanted f32[2], as the program has");
+  EXPECT_EQ(fault("a: f32[]", "a"), place + "input 0 is f32[]: wanted f32[2], as the program has");
+  EXPECT_EQ(fault("a: f32[2]", "a, a"), place + "2 inputs: wanted 1, as the program has: f32[2]");
+}
+
 TEST(ProgramText, HasNamesOfAnyCharacters) {
   const Array x = array({0.5, -1.0});
   for (const std::string name :

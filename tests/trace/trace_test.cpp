@@ -39,6 +39,57 @@ TEST(MakeProgram, RecordsDerivatives) {
   test::expect_close(evaluate(*make_program(along)(x2), inputs)[0], along(x2).to_vector<double>(), 1e-12);
 }
 
+TEST(MakeProgram, RunsFromItsText) {
+  const auto f = [](const Pair& p) { return std::pair(sum(tanh(p.a) * p.b), p.a - p.b); };
+  const ProgramPtr program = make_program(f)(Pair{x2, y2});
+  const ProgramPtr read = parse_program(to_string(*program), program->constants());
+  const std::vector<Array> got = run(*read, {y2, x2});
+  const auto wanted = f(Pair{y2, x2});
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].item<double>(), wanted.first.item<double>());
+  EXPECT_EQ(got[1].to_vector<double>(), (Doubles{2.5, 5}));
+  const auto loss = [&](const Array& a, const Array& b) { return run(*read, {a, b})[0]; };
+  test::expect_close(grad(loss)(x2, y2), Doubles{3 / std::pow(std::cosh(0.5), 2), 4 / std::pow(std::cosh(1), 2)},
+                     1e-12);
+  EXPECT_TRUE(run(*parse_program("program() {\n  return\n}"), {}).empty());
+}
+
+TEST(MakeProgram, RunsOnTheInputsItWantsOnly) {
+  const ProgramPtr program = make_program([](const Pair& p) { return p.a * p.b; })(Pair{x2, y2});
+  const auto expect = [&](const std::vector<Array>& inputs, const std::string& text) {
+    test::expect_error([&] { run(*program, inputs); }, ErrorKind::value, "program-inputs", text);
+    test::error_of([&] { evaluate(*program, inputs); }, ErrorKind::value, "program-inputs");
+  };
+  expect({x2}, "run: 1 input: wanted 2, as the program has: f64[2], f64[2]");
+  expect({x2, y2, x2}, "run: 3 inputs: wanted 2, as the program has: f64[2], f64[2]");
+  expect({x2, ones({2})}, "run: input 1 is f32[2]: wanted f64[2], as the program has");
+  expect({zeros({3}, float64), y2}, "run: input 0 is f64[3]: wanted f64[2], as the program has");
+  expect({x2, Array()}, "run: input 1 is nothing: wanted f64[2], as the program has");
+  const ProgramPtr moving = parse_program(
+      "program(a: f64[2]) at 1 {\n  b: f64[1] = slice(a) {sizes=(1), strides=[1], dropped=[]} at [$0]\n  return b\n}");
+  EXPECT_EQ(evaluate(*moving, {{x2}}, Runtimes{1})[0].item<double>(), -1);
+  test::expect_error([&] { run(*moving, {x2}); }, ErrorKind::value, "program-inputs",
+                     "run: 0 runtime parameters: wanted 1, as the program has");
+}
+
+/// Tags have 64 bits: a process does not come to the end of them, and 2^32 is one like any other.
+TEST(Interpreters, AreMoreThanTwoToThePowerOf32) {
+  struct Idle : Interpreter {
+    Idle() : Interpreter(Label()) {}
+    void bind(const Primitive&, Inputs, const Params&, const Runtimes&, std::span<Array>) override {}
+  };
+  constexpr uint64_t limit = uint64_t{1} << 32;
+  const uint64_t last = Idle().tag();
+  if (last < limit) detail::skip_tags(limit - last - 5);
+  const auto cube = [](const Array& x) { return sum(x * x * x); };
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(grad(cube)(x2).to_vector<double>(), (Doubles{0.75, 3}));
+    EXPECT_EQ(jvp(cube, x2, dx2).second.item<double>(), 6.75);
+  }
+  EXPECT_GT(Idle().tag(), limit);
+  EXPECT_EQ(sizeof(Node), 64u);
+}
+
 TEST(MakeProgram, RefusesWhatAnEquationCannotHold) {
   const auto many = [](const Array& x) {
     std::vector<Array> outputs;

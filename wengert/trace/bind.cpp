@@ -76,7 +76,34 @@ Types infer_types(const Primitive& primitive, std::span<const Type* const> in, c
   return types;
 }
 
+std::string inputs_fault(const Program& program, std::span<const Type* const> types, int runtime_count) {
+  const size_t count = static_cast<size_t>(program.input_count());
+  const auto text = [&](uint32_t i) { return to_string(*program.type(i)); };
+  if (types.size() != count) {
+    std::string wanted;
+    for (uint32_t i = 0; i < count; ++i) wanted += (i == 0 ? ": " : ", ") + text(i);
+    return std::to_string(types.size()) + (types.size() == 1 ? " input" : " inputs") + ": wanted " +
+        std::to_string(count) + ", as the program has" + wanted;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    const Type *got = types[i], *wanted = program.type(i);
+    if (got && got->dtype == wanted->dtype && got->shape == wanted->shape) continue;
+    return "input " + std::to_string(i) + " is " + (got ? to_string(*got) : "nothing") + ": wanted " + text(i) +
+        ", as the program has";
+  }
+  if (runtime_count < program.runtime_count()) {
+    return std::to_string(runtime_count) + " runtime parameters: wanted " + std::to_string(program.runtime_count()) +
+        ", as the program has";
+  }
+  return {};
+}
+
 std::vector<Array> evaluate(const Program& program, std::span<const Array> inputs, const Runtimes& runtimes) {
+  std::vector<const Type*> types;
+  for (const Array& x : inputs) types.push_back(x.defined() ? &x.type() : nullptr);
+  if (const std::string fault = inputs_fault(program, types, runtimes.size()); !fault.empty()) {
+    throw Error(ErrorKind::value, "program-inputs", "run: " + fault + call_site());
+  }
   std::vector<Array> values(program.variable_count());
   std::copy(inputs.begin(), inputs.end(), values.begin());
   auto value = [&](Atom a) -> const Array& { return a.is_constant() ? program.constant(a.id()) : values[a.id()]; };

@@ -75,8 +75,11 @@ Types checked_infer(const Avals& in);
 Types infer_types(const Primitive& primitive, std::span<const Type* const> in, const Params& params,
                   std::span<const RuntimeParam> runtimes);
 
+/// How operands of those types, null for an undefined one, fail to be the inputs of `program`: "input 1 is f32[3]:
+/// wanted f32[2] as ..."; empty where they fit. Weakness does not count.
+std::string inputs_fault(const Program& program, std::span<const Type* const> types, int runtime_count);
 /// Binds every equation of `program` in turn, under the current interpreter. `runtimes` are the values of its
-/// symbolic runtime parameters.
+/// symbolic runtime parameters. Throws Error(value, "program-inputs") unless both are what the program wants.
 std::vector<Array> evaluate(const Program& program, std::span<const Array> inputs,
                             const Runtimes& runtimes = detail::no_runtimes);
 

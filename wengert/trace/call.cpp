@@ -17,8 +17,9 @@ const Primitive call_primitive{
     .params = {"program", "name"},
     .infer = [](const Avals& in) -> Types {
       const Program& p = *in.params.program(0);
-      if (in.size() != p.input_count()) {
-        reject(in, ErrorKind::internal, "call-operands", std::to_string(p.input_count()) + " operands");
+      if (const std::string fault = inputs_fault(p, in.types, static_cast<int>(in.runtimes.size())); !fault.empty()) {
+        throw Error(ErrorKind::value, "program-inputs",
+                    std::string(operation_name(in.primitive)) + ": " + fault + call_site());
       }
       Types types;
       for (Atom a : p.outputs()) types.push_back(p.type(a));

@@ -1,8 +1,10 @@
 #include "wengert/trace/make_program.hpp"
 
+#include "wengert/ops/operand.hpp"
 #include "wengert/trace/recorder.hpp"
 
-namespace wengert::detail {
+namespace wengert {
+namespace detail {
 
 ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, Label label) {
   std::vector<const Type*> types;
@@ -24,4 +26,11 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, L
       std::move(label));
 }
 
-}  // namespace wengert::detail
+}  // namespace detail
+
+std::vector<Array> run(const Program& program, const std::vector<Array>& inputs, std::source_location where) {
+  const CallScope scope(where);
+  return evaluate(program, inputs);
+}
+
+}  // namespace wengert

@@ -1,4 +1,4 @@
-// make_program: the Wengert list of a function of trees.
+// make_program: the Wengert list of a function of trees; run: what it computes.
 #pragma once
 
 #include <source_location>
@@ -42,5 +42,10 @@ auto make_program(F f, Name name = std::source_location::current()) {
     }
   };
 }
+
+/// The outputs of a program, of make_program or parse_program, for those inputs: arrays of the types that its text
+/// names. Under a transformation it is a function like any other. Throws Error(value, "program-inputs").
+std::vector<Array> run(const Program& program, const std::vector<Array>& inputs,
+                       std::source_location where = std::source_location::current());
 
 }  // namespace wengert
