@@ -69,8 +69,10 @@ Array Linear::operator()(const Operand& x) const {
 
 void Conv2d::initialize(const Array& key) {
   want_sizes("Conv2d", {{"in", in}, {"out", out}, {"height", size[0]}, {"width", size[1]}});
-  if (groups < 1) {
-    fail(ErrorKind::value, "conv-groups", "Conv2d", "groups " + std::to_string(groups), "at least one group");
+  if (groups < 1 || in % groups != 0 || out % groups != 0) {
+    fail(ErrorKind::value, "conv-groups", "Conv2d",
+         "in " + std::to_string(in) + ", out " + std::to_string(out) + ", groups " + std::to_string(groups),
+         "at least one group, and in and out in equal groups");
   }
   const int64_t inputs = in / groups * size[0] * size[1];
   weight = he_normal(random::fold_in(key, 0), {out, in / groups, size[0], size[1]}, {inputs, out * size[0] * size[1]});

@@ -14,9 +14,15 @@ Array mse(const Operand& prediction, const Operand& target) {
   return sum(difference * difference) / static_cast<double>(std::max<int64_t>(difference.size(), 1));
 }
 
-std::vector<int64_t> predicted_classes(const Array& logits) {
-  const std::vector<float> values = logits.astype(float32).to_vector<float>();
-  const int64_t classes = logits.dim(-1);
+std::vector<int64_t> predicted_classes(const Operand& logits) {
+  const CallScope scope(logits, "predicted_classes");
+  const Array x = logits.to_array();
+  if (x.rank() < 1 || x.dim(-1) == 0) {
+    fail(ErrorKind::shape, "class-count", thread().operation, "logits " + describe(x),
+         "[..., classes] with at least one class");
+  }
+  const std::vector<float> values = x.astype(float32).to_vector<float>();
+  const int64_t classes = x.dim(-1);
   std::vector<int64_t> result;
   for (auto row = values.begin(); row != values.end(); row += classes) {
     result.push_back(std::max_element(row, row + classes) - row);
@@ -24,8 +30,15 @@ std::vector<int64_t> predicted_classes(const Array& logits) {
   return result;
 }
 
-int64_t count_correct(const Array& logits, const Array& labels) {
-  const std::vector<int64_t> predicted = predicted_classes(logits), wanted = labels.astype(int64).to_vector<int64_t>();
+int64_t count_correct(const Operand& logits, const Operand& labels) {
+  const CallScope scope(logits, "count_correct");
+  const std::vector<int64_t> predicted = predicted_classes(logits);
+  const Array x = logits.to_array(), y = labels.to_array();
+  if (y.shape() != Shape(std::span(x.shape().begin(), x.shape().end() - 1))) {
+    fail(ErrorKind::shape, "label-count", "count_correct", "logits " + describe(x) + ", labels " + describe(y),
+         "logits [..., classes] and a label for each row, [...]");
+  }
+  const std::vector<int64_t> wanted = y.astype(int64).to_vector<int64_t>();
   int64_t count = 0;
   for (size_t i = 0; i < wanted.size(); ++i) count += predicted[i] == wanted[i];
   return count;

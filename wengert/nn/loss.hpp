@@ -9,9 +9,9 @@ namespace wengert::nn {
 using wengert::softmax_cross_entropy;
 /// Mean of the squared differences over all elements; 0 over no elements. The operands broadcast. Errors: shape.
 Array mse(const Operand& prediction, const Operand& target);
-/// The number of the largest logit of every row; concrete values.
-std::vector<int64_t> predicted_classes(const Array& logits);
-/// How many rows have their largest logit at the label; concrete values.
-int64_t count_correct(const Array& logits, const Array& labels);
+/// The number of the largest logit of every row, [..., classes]; concrete values. Errors: shape (no classes).
+std::vector<int64_t> predicted_classes(const Operand& logits);
+/// How many rows of logits [..., classes] are largest at the label, [...]; concrete values. Errors: shape.
+int64_t count_correct(const Operand& logits, const Operand& labels);
 
 }  // namespace wengert::nn
