@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "wengert/array/per_thread.hpp"
 #include "wengert/program/program.hpp"
 
 namespace wengert {
@@ -90,18 +91,13 @@ uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {
 /// What a thread used last, by hash.
 struct Params::Recent {
   std::array<std::shared_ptr<const Record>, 64> records;
-
-  static Recent& of_thread() {
-    static thread_local Recent recent;
-    return recent;
-  }
 };
 
 Params::Params(std::span<const Param> values) {
   if (values.empty()) return;
   uint64_t hash = values.size();
   for (const Param& p : values) hash = hash_combine(hash, hash_param(p));
-  auto& recent = Recent::of_thread().records[hash % 64];
+  auto& recent = per_thread<Recent>().records[hash % 64];
   if (!recent || recent->hash != hash ||
       !std::equal(values.begin(), values.end(), recent->values.begin(), recent->values.end(), equal_param)) {
     recent = std::make_shared<const Record>(Record{{values.begin(), values.end()}, hash});

@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "wengert/array/error.hpp"
+#include "wengert/array/per_thread.hpp"
 
 namespace wengert::cpu {
 namespace {
@@ -147,13 +148,9 @@ class Scratch {
     for (Buffer& buffer : buffers_) std::free(buffer.data);
   }
 
-  void* get(size_t level, int64_t bytes) noexcept {
+  void* get(size_t level, int64_t bytes) {
     if (bytes < 0 || bytes > (int64_t{1} << 48)) return nullptr;
-    if (level >= buffers_.size()) {
-      try {
-        buffers_.resize(level + 1);
-      } catch (const std::bad_alloc&) { return nullptr; }
-    }
+    if (level >= buffers_.size()) buffers_.resize(level + 1);
     Buffer& buffer = buffers_[level];
     if (bytes > buffer.bytes || buffer.data == nullptr) buffer = grown(buffer, bytes);
     return buffer.data;
@@ -425,8 +422,9 @@ int32_t parallel_for(const wg_context* context, wg_body body, const void* argume
 }
 
 void* scratch(const wg_context*, int64_t bytes) noexcept {
-  thread_local Scratch own;
-  return own.get(static_cast<size_t>(depth), bytes);
+  try {
+    return per_thread<Scratch>().get(static_cast<size_t>(depth), bytes);
+  } catch (const std::bad_alloc&) { return nullptr; }
 }
 
 int32_t print(const wg_context*, const char* text) noexcept {
