@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "wengert/array/fork.hpp"
+
 namespace wengert {
 namespace {
 
@@ -32,6 +34,13 @@ class Interner {
     return shard.values.emplace(hash, std::make_unique<T>(make()))->second.get();
   }
 
+  void lock() {
+    for (Shard& shard : shards_) shard.mutex.lock();
+  }
+  void unlock() {
+    for (Shard& shard : shards_) shard.mutex.unlock();
+  }
+
  private:
   struct Shard {
     std::mutex mutex;
@@ -49,6 +58,19 @@ Interner<Layout>& layouts() {
   static auto* table = new Interner<Layout>;
   return *table;
 }
+
+[[maybe_unused]] const bool held_over_fork = [] {
+  const auto unlock = [] {
+    layouts().unlock();
+    types().unlock();
+  };
+  const auto lock = [] {
+    types().lock();
+    layouts().lock();
+  };
+  handle_fork(ForkPlace::types, {lock, unlock, unlock});
+  return true;
+}();
 
 void describe_order(Layout& layout) {
   const int rank = layout.type->rank();

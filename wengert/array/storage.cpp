@@ -11,6 +11,7 @@
 #include <string>
 
 #include "wengert/array/error.hpp"
+#include "wengert/array/fork.hpp"
 #include "wengert/array/large_blocks.hpp"
 
 #ifdef __has_feature
@@ -179,6 +180,12 @@ union PoolForEver {
 constinit PoolForEver for_ever;
 constinit Pool& pool = for_ever.pool;
 
+[[maybe_unused]] const bool held_over_fork = [] {
+  const auto unlock = [] { pool.unlock(); };
+  handle_fork(ForkPlace::memory, {[] { pool.lock(); }, unlock, unlock});
+  return true;
+}();
+
 }  // namespace
 
 /// The calling thread's heap, made on first use; null if there is no memory for it.
@@ -187,7 +194,6 @@ Heap* Pool::own_heap() noexcept {
   std::lock_guard guard(mutex_);
   if (heap_count_ == 0) {
     pthread_key_create(&thread_end_, [](void* ended) { pool.retire(*static_cast<Heap*>(ended)); });
-    pthread_atfork([] { pool.lock(); }, [] { pool.unlock(); }, [] { pool.unlock(); });
   }
   Heap* made = idle_heaps_;
   if (made != nullptr) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <utility>
 
+#include "wengert/array/fork.hpp"
 #include "wengert/diff/forward.hpp"
 #include "wengert/diff/transpose.hpp"
 #include "wengert/ops/shape.hpp"
@@ -16,6 +18,7 @@ namespace {
 constexpr uint64_t bit(size_t i) { return uint64_t{1} << i; }
 
 std::atomic<int64_t> alive{0};  // derivations
+std::mutex backward_mutex;      // of the backward plans of all of them; held to look, never to derive
 
 /// Records a tangent formula. Zeros are values without a variable: what depends linearly on nothing but zeros is
 /// zero and is not recorded.
@@ -286,10 +289,14 @@ const BackwardPlan& Derivation::backward(uint64_t live, uint64_t accumulate) con
 
 const BackwardPlan& Derivation::backward_in_table(uint64_t live, uint64_t accumulate) const {
   const std::pair key{live, accumulate};
-  std::lock_guard lock(mutex_);
-  if (const auto found = backward_.find(key); found != backward_.end()) return found->second;
+  {
+    std::lock_guard lock(backward_mutex);
+    if (const auto found = backward_.find(key); found != backward_.end()) return found->second;
+  }
   const CurrentInterpreter eager(nullptr);
-  return backward_.emplace(key, derive_backward(live, accumulate)).first->second;
+  BackwardPlan plan = derive_backward(live, accumulate);
+  std::lock_guard lock(backward_mutex);
+  return backward_.try_emplace(key, std::move(plan)).first->second;  // another thread's, if it was first
 }
 
 BackwardPlan Derivation::derive_backward(uint64_t live, uint64_t accumulate) const {
@@ -409,6 +416,8 @@ class Table {
     table_.emplace(hash, made);
     return made;
   }
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   std::shared_ptr<const Derivation> find(const Query& query, uint64_t hash) {
@@ -429,6 +438,19 @@ Table& table() {
   static auto* derivations = new Table;
   return *derivations;
 }
+
+[[maybe_unused]] const bool held_over_fork = [] {
+  const auto unlock = [] {
+    backward_mutex.unlock();
+    table().unlock();
+  };
+  const auto lock = [] {
+    table().lock();
+    backward_mutex.lock();
+  };
+  handle_fork(ForkPlace::derivations, {lock, unlock, unlock});
+  return true;
+}();
 
 /// A thread's derivations, and a direct-mapped cache before them.
 class ThreadDerivations {

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -95,7 +94,6 @@ class Derivation {
   std::vector<Source> residuals_;
 
   mutable std::array<std::atomic<const BackwardPlan*>, 8> common_{};
-  mutable std::mutex mutex_;
   mutable std::map<std::pair<uint64_t, uint64_t>, BackwardPlan> backward_;  // by live and accumulate; never moved
 };
 

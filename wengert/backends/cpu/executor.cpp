@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "wengert/array/fork.hpp"
 #include "wengert/backends/cpu/claims.hpp"
 #include "wengert/backends/cpu/plan.hpp"
 #include "wengert/ops/operand.hpp"
@@ -73,11 +74,14 @@ class PlanTable {
     std::shared_ptr<const Plan> plan =
         make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options);
     plans_made.fetch_add(1, std::memory_order_relaxed);
+    decltype(plans_) ended;  // without the lock
     std::lock_guard lock(mutex_);
-    if (plans_.size() >= limit) plans_.clear();
+    if (plans_.size() >= limit) ended.swap(plans_);
     plans_.emplace(hash, PlanEntry{plan, key.mode});
     return plan;
   }
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   static constexpr size_t limit = 1 << 14;
@@ -107,6 +111,8 @@ class CpuExecutor final : public Executor {
 const bool registered = [] {
   static auto* executor = new CpuExecutor;
   set_executor(executor);
+  const auto unlock = [] { table().unlock(); };
+  handle_fork(ForkPlace::plans, {[] { table().lock(); }, unlock, unlock});
   return true;
 }();
 

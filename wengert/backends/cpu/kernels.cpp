@@ -1,7 +1,5 @@
 #include "wengert/backends/cpu/kernels.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "wengert/array/error.hpp"
+#include "wengert/array/fork.hpp"
 #include "wengert/backends/cpu/code_loader.hpp"
 #include "wengert/backends/cpu/compiler_plugin.hpp"
 #include "wengert/backends/cpu/disk_cache.hpp"
@@ -119,7 +118,9 @@ class KernelStore {
   std::shared_ptr<const std::function<void(std::string_view)>> observer_;
 };
 
-KernelStore::KernelStore() { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+KernelStore::KernelStore() {
+  handle_fork(ForkPlace::kernels, {before_fork, after_fork_in_parent, after_fork_in_child});
+}
 
 /// Lets no compile start and waits for those in the plug-in to end, since a child would inherit
 /// whatever locks of LLVM they hold.
