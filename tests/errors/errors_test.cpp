@@ -646,6 +646,12 @@ const Row programs[] = {
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x, 1:i32[])\n  return y\n}"); }, value,
      "program-parse",
      "parse_program: line 2, equation 0, add: a f32[2], b i32[]: wanted equal dtypes; convert with astype()"},
+    {[] { parse_program("program() {\n  a: bool[2] = logical_not({1, 2}:bool[2])\n  return a\n}"); }, value, "program-parse",
+     "parse_program: line 2, column 32: got \"2}:bool[2])\": wanted 0 or 1, since it is a bool"},
+    {[] { const auto p = parse_program("program(x: f32[2]) {\n  return x\n}"); here(); run(*p, {small()}); }, value,
+     "program-inputs", "run: input 0 is f32[2,3]: wanted f32[2], as the program has@"},
+    {[] { const auto p = parse_program("program(x: f32[2]) {\n  return x\n}"); here(); run(*p, {}); }, value,
+     "program-inputs", "run: 0 inputs: wanted 1, as the program has: f32[2]@"},
 };
 INSTANTIATE_TEST_SUITE_P(Programs, Errors, ::testing::ValuesIn(programs));
 
@@ -724,6 +730,18 @@ const Row models[] = {
      "conv-channels",
      "conv2d: x f32[1,3,8,8], w f32[2,4,1,1], stride [1,1], padding [0,0], dilation [1,1], groups 1: wanted channels "
      "of x == groups * axis 1 of w, and output channels in equal groups@"},
+    {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 2, .groups = 0}, random::key(0)); }, value, "conv-groups",
+     "Conv2d: in 4, out 2, groups 0: wanted at least one group, and in and out in equal groups@"},
+    {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 6, .groups = 3}, random::key(0)); }, value, "conv-groups",
+     "Conv2d: in 4, out 6, groups 3: wanted at least one group, and in and out in equal groups@"},
+    {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 6, .groups = 4}, random::key(0)); }, value, "conv-groups",
+     "Conv2d: in 4, out 6, groups 4: wanted at least one group, and in and out in equal groups@"},
+    {[] { here(); nn::count_correct(small(), zeros({3}, int64)); }, shape, "label-count",
+     "count_correct: logits f32[2,3], labels i64[3]: wanted logits [..., classes] and a label for each row, [...]@"},
+    {[] { here(); nn::count_correct(zeros({2, 0}), zeros({2}, int64)); }, shape, "class-count",
+     "count_correct: logits f32[2,0]: wanted [..., classes] with at least one class@"},
+    {[] { here(); nn::predicted_classes(zeros({})); }, shape, "class-count",
+     "predicted_classes: logits f32[]: wanted [..., classes] with at least one class@"},
     {[] { here(); nn::apply(nn::Dropout{}, small(), training); }, value, "nn-key",
      "Dropout: a mode without a key: wanted a key to draw from; call nn::apply(net, x, {.training = true, .key = "
      "wg::random::key(0)})@"},

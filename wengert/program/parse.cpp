@@ -160,6 +160,14 @@ class Parser {
     }
     return value;
   }
+  uint8_t truth(std::string_view digit) {
+    const uint8_t value = convert<uint8_t>(digit);
+    if (value > 1) {
+      at_ = static_cast<size_t>(digit.data() - text_.data());
+      fail("0 or 1, since it is a bool");
+    }
+    return value;
+  }
   int64_t integer() { return convert<int64_t>(number_text()); }
 
   // Types and values -------------------------------------------------------------------------------------
@@ -221,6 +229,7 @@ class Parser {
         case Dtype::float64: append(bytes, convert<double>(n)); break;
         case Dtype::int32: append(bytes, convert<int32_t>(n)); break;
         case Dtype::int64: append(bytes, convert<int64_t>(n)); break;
+        case Dtype::bool_: append(bytes, truth(n)); break;
         default: append(bytes, convert<uint8_t>(n)); break;
       }
     }
