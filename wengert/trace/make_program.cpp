@@ -1,6 +1,6 @@
 #include "wengert/trace/make_program.hpp"
 
-#include "wengert/ops/operand.hpp"
+#include "wengert/trace/bind.hpp"
 #include "wengert/trace/recorder.hpp"
 
 namespace wengert {
@@ -29,7 +29,7 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, L
 }  // namespace detail
 
 std::vector<Array> run(const Program& program, const std::vector<Array>& inputs, std::source_location where) {
-  const CallScope scope(where);
+  if (thread().depth == 0) thread().where = where;  // for the errors of its equations too
   return evaluate(program, inputs);
 }
 
