@@ -709,8 +709,6 @@ const Row models[] = {
      "Linear: in 3, out -4: wanted sizes >= 0@"},
     {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 2, .size = {3, -3}}, random::key(0)); }, shape, "shape-negative",
      "Conv2d: in 4, out 2, height 3, width -3: wanted sizes >= 0@"},
-    {[] { here(); nn::init(nn::Conv2d{.in = 4, .out = 2, .groups = 0}, random::key(0)); }, value, "conv-groups",
-     "Conv2d: groups 0: wanted at least one group@"},
     {[] { here(); nn::init(nn::BatchNorm{-1}, random::key(0)); }, shape, "shape-negative",
      "BatchNorm: channels -1: wanted sizes >= 0@"},
     {[] { here(); nn::init(nn::Embedding{-5, 2}, random::key(0)); }, shape, "shape-negative",
