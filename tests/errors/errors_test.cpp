@@ -311,7 +311,8 @@ const Row values[] = {
     {[] { here(); static_cast<void>(small().span<double>()); }, dtype, "element-type",
      "span: x f32[2,3], element type float64: wanted the C++ type of the dtype; convert with x.astype(wg::float64)@"},
     {[] { static_cast<void>(static_cast<bool>(small() == 0)); }, shape, "truth-size",
-     "bool: x bool[2,3]: wanted an array of one element; use wg::any(x) or wg::all(x)"},
+     "bool: x bool[2,3]: wanted an array of one element; use wg::any(x) or wg::all(x), and wg::logical_and, "
+     "logical_or and logical_not instead of &&, || and !"},
     {[] { here(); small().dim(2); }, shape, "axis-range",
      "dim: x f32[2,3], axis 2: wanted an axis from -2 to 1@"},
     {[] { here(); array(1.f).dim(0); }, shape, "axis-range",
@@ -626,6 +627,17 @@ INSTANTIATE_TEST_SUITE_P(Transformations, Errors, ::testing::ValuesIn(transforma
 
 // Programs -----------------------------------------------------------------------------------------------
 
+/// Parses one operation on images of 4 by 4 with damaged parameters.
+void parse_conv(const std::string& name, const std::string& numbers, const std::string& b = "f32[4,2,3,3]") {
+  parse_program("program(a: f32[1,2,4,4], b: " + b + ") {\n  c: f32[1,4,2,2] = " + name + "(a, b) {" + numbers +
+                ", image=[4,4], kernel=[3,3], dtype=f32, precision=\"highest\"}\n  return c\n}");
+}
+void parse_pool(const std::string& name, const std::string& numbers) {
+  const std::string place = name == "max_pool" ? ", d: i32[1,2,2,2]" : "";
+  parse_program("program(a: f32[1,2,4,4]) {\n  c: f32[1,2,2,2]" + place + " = " + name + "(a) {" + numbers +
+                "}\n  return c\n}");
+}
+
 const Row programs[] = {
     {[] { parse_program("nonsense"); }, value, "program-parse",
      "parse_program: line 1, column 1: got \"nonsense\": wanted \"program\""},
@@ -652,6 +664,49 @@ const Row programs[] = {
      "program-inputs", "run: input 0 is f32[2,3]: wanted f32[2], as the program has@"},
     {[] { const auto p = parse_program("program(x: f32[2]) {\n  return x\n}"); here(); run(*p, {}); }, value,
      "program-inputs", "run: 0 inputs: wanted 1, as the program has: f32[2]@"},
+    {[] { parse_conv("conv", "stride=[0,1], padding=[0,0], dilation=[1,1], groups=1"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, conv: x f32[1,2,4,4], w f32[4,2,3,3], stride [0,1], padding [0,0], "
+     "dilation [1,1], groups 1, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted pairs of "
+     "numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1"},
+    {[] { parse_conv("conv", "stride=[1,1], padding=[0,0], dilation=[1,1], groups=0"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, conv: x f32[1,2,4,4], w f32[4,2,3,3], stride [1,1], padding [0,0], "
+     "dilation [1,1], groups 0, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted pairs of "
+     "numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1"},
+    {[] { parse_conv("conv", "stride=[1], padding=[0,0], dilation=[1,1], groups=1"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, conv: x f32[1,2,4,4], w f32[4,2,3,3], stride [1], padding [0,0], "
+     "dilation [1,1], groups 1, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted pairs of "
+     "numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1"},
+    {[] { parse_conv("conv_input", "stride=[1,0], padding=[0,0], dilation=[1,1], groups=1"); }, value,
+     "program-parse",
+     "parse_program: line 2, equation 0, conv_input: ct f32[1,2,4,4], w f32[4,2,3,3], stride [1,0], padding "
+     "[0,0], dilation [1,1], groups 1, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted "
+     "pairs of numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1"},
+    {[] { parse_conv("conv_kernel", "stride=[1,1], padding=[0,0], dilation=[1,1], groups=0", "f32[1,4,2,2]"); }, value,
+     "program-parse",
+     "parse_program: line 2, equation 0, conv_kernel: x f32[1,2,4,4], ct f32[1,4,2,2], stride [1,1], padding "
+     "[0,0], dilation [1,1], groups 0, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted "
+     "pairs of numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1"},
+    {[] { parse_conv("conv", "stride=[1,1], padding=[0,0], dilation=[1,1], groups=1", "f32[4,2,2,3]"); }, value,
+     "program-parse",
+     "parse_program: line 2, equation 0, conv: x f32[1,2,4,4], w f32[4,2,2,3], stride [1,1], padding [0,0], "
+     "dilation [1,1], groups 1, image [4,4], kernel [3,3], dtype f32, precision \"highest\": wanted operands "
+     "with the lengths of image and kernel"},
+    {[] { parse_pool("max_pool", "size=[2,2], stride=[0,2], padding=[0,0], image=[4,4]"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, max_pool: x f32[1,2,4,4], size [2,2], stride [0,2], padding [0,0], "
+     "image [4,4]: wanted pairs of numbers: size and stride >= 1, padding at most half the size, a window that "
+     "fits on the image"},
+    {[] { parse_pool("max_pool", "size=[2,2], stride=[2,2], padding=[0,0], image=[5,4]"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, max_pool: x f32[1,2,4,4], size [2,2], stride [2,2], padding [0,0], "
+     "image [5,4]: wanted an x with the lengths of image"},
+    {[] { parse_pool("window_sum", "size=[2,2], stride=[2,0], padding=[0,0], image=[4,4]"); }, value, "program-parse",
+     "parse_program: line 2, equation 0, window_sum: x f32[1,2,4,4], size [2,2], stride [2,0], padding [0,0], "
+     "image [4,4]: wanted pairs of numbers: size and stride >= 1, padding at most half the size, a window that "
+     "fits on the image"},
+    {[] { parse_pool("window_spread", "size=[2,2], stride=[0,0], padding=[0,0], image=[4,4]"); }, value,
+     "program-parse",
+     "parse_program: line 2, equation 0, window_spread: x f32[1,2,4,4], size [2,2], stride [0,0], padding "
+     "[0,0], image [4,4]: wanted pairs of numbers: size and stride >= 1, padding at most half the size, a "
+     "window that fits on the image"},
 };
 INSTANTIATE_TEST_SUITE_P(Programs, Errors, ::testing::ValuesIn(programs));
 
@@ -755,8 +810,9 @@ const Row models[] = {
     {[] { const auto net = nn::init(nn::Embedding{5, 2}, random::key(0)); here(); net(array<int64_t>({5})); }, index,
      "index-range",
      "take: x f32[5,2], indices i64[1], index 5 on an axis of length 5: wanted an index from -5 to 4@"},
-    {[] { here(); nn::mse(small(), other()); }, shape, "broadcast",
-     "mse: a f32[2,3], b f32[4,5]: wanted shapes that broadcast: equal lengths from the last axis on, or 1@"},
+    {[] { here(); nn::mse(zeros({5, 1}), zeros({5})); }, shape, "mse-shape",
+     "mse: prediction f32[5,1], target f32[5]: wanted equal shapes; [5,1] beside [5] would become [5,5]: use "
+     "wg::squeeze(prediction, -1)@"},
     {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(List{small()}, sgd.init(List{small()}), List{}); },
      value,
      "optimizer-tree",
@@ -813,6 +869,9 @@ const Row files[] = {
     {[] { here(); data::read_idx(file(bytes({1, 2, 3, 4, 5}))); }, io, "idx-header",
      "read_idx: %/file: its first bytes are no IDX header: wanted two zero bytes, a type code and a rank of at most "
      "8@"},
+    {[] { here(); data::read_idx(file(bytes({0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255, 1}))); }, io,
+     "idx-header",
+     "read_idx: %/file: its header names too many elements: wanted at most 2^58@"},
     {[] { here(); data::read_idx(file(bytes({0, 0, 8, 1, 0, 0, 0, 9, 1, 2}))); }, io, "idx-truncated",
      "read_idx: %/file: it ends 7 bytes early: wanted as many elements as its header says@"},
     {[] { here(); data::read_idx(file(bytes({0, 0, 8, 1, 0, 0, 0, 1, 1, 2}))); }, io, "idx-long",

@@ -108,7 +108,9 @@ Array::operator bool() const {
   const std::source_location here{};  // a conversion does not know its caller
   if (size() != 1) {
     throw Error(ErrorKind::shape, "truth-size",
-                "bool: x " + describe(*this) + ": wanted an array of one element; use wg::any(x) or wg::all(x)" +
+                "bool: x " + describe(*this) +
+                    ": wanted an array of one element; use wg::any(x) or wg::all(x), and wg::logical_and, "
+                    "logical_or and logical_not instead of &&, || and !" +
                     called_at(here));
   }
   const Node* node = detail::concrete_node(*this, "bool", here);

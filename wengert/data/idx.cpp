@@ -71,10 +71,14 @@ Array read_idx(const std::string& path, std::source_location where) {
   }
   const Dtype dtype = dtype_of_code(path, head[2]);
   Shape shape;
+  int64_t largest = max_size;
   for (int i = 0; i < head[3]; ++i) {
     uint8_t b[4];
     source.read(b, 4);
     shape.push_back(int64_t{b[0]} << 24 | int64_t{b[1]} << 16 | int64_t{b[2]} << 8 | int64_t{b[3]});
+    const int64_t length = std::max<int64_t>(shape.back(), 1);
+    if (length > largest) fail("idx-header", path, "its header names too many elements", "at most 2^58");
+    largest /= length;
   }
   // Read in parts: a corrupt header must not make a large allocation before the data is seen to be there.
   const int64_t bytes = shape.size() * itemsize(dtype);

@@ -10,6 +10,11 @@ namespace wengert::nn {
 
 Array mse(const Operand& prediction, const Operand& target) {
   const CallScope scope(prediction, "mse");
+  if (!(prediction.shape() == target.shape())) {
+    fail(ErrorKind::shape, "mse-shape", "mse",
+         "prediction " + describe(prediction.to_array()) + ", target " + describe(target.to_array()),
+         "equal shapes; [5,1] beside [5] would become [5,5]: use wg::squeeze(prediction, -1)");
+  }
   const Array difference = prediction - target;
   return sum(difference * difference) / static_cast<double>(std::max<int64_t>(difference.size(), 1));
 }

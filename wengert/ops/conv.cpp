@@ -21,9 +21,25 @@ Type element(const Avals& in) {
   return in[0];
 }
 
+Geometry geometry(const Avals& in) {
+  const Geometry g(in.params);
+  want(g.valid(), in, ErrorKind::value, "conv-window",
+       "pairs of numbers: stride and dilation >= 1, padding >= 0, lengths >= 0, and groups >= 1");
+  return g;
+}
+
+/// Throws unless an operand has these spatial lengths.
+void want_lengths(const Avals& in, int operand, int64_t height, int64_t width) {
+  const Shape& shape = in[operand].shape;
+  want(shape[2].value() == height && shape[3].value() == width, in, ErrorKind::shape, "conv-image",
+       "operands with the lengths of image and kernel");
+}
+
 Types infer_conv(const Avals& in) {
   const Type x = element(in);
-  const Geometry g(in.params);
+  const Geometry g = geometry(in);
+  want_lengths(in, 0, g.image[0], g.image[1]);
+  want_lengths(in, 1, g.kernel[0], g.kernel[1]);
   want(
       g.groups > 0 && x.shape[1].value() == in[1].shape[1].value() * g.groups && in[1].shape[0].value() % g.groups == 0,
       in, ErrorKind::shape, "conv-channels",
@@ -33,13 +49,22 @@ Types infer_conv(const Avals& in) {
 
 Types infer_conv_input(const Avals& in) {
   const Type ct = element(in);
-  const Geometry g(in.params);
+  const Geometry g = geometry(in);
+  want_lengths(in, 0, g.out(0), g.out(1));
+  want_lengths(in, 1, g.kernel[0], g.kernel[1]);
+  want(ct.shape[1].value() == in[1].shape[0].value() && ct.shape[1].value() % g.groups == 0, in, ErrorKind::shape,
+       "conv-channels", "channels of ct == axis 0 of w, in equal groups");
   return {Type::of(ct.dtype, {ct.shape[0], in[1].shape[1].value() * g.groups, g.image[0], g.image[1]})};
 }
 
 Types infer_conv_kernel(const Avals& in) {
   const Type x = element(in);
-  const Geometry g(in.params);
+  const Geometry g = geometry(in);
+  want_lengths(in, 0, g.image[0], g.image[1]);
+  want_lengths(in, 1, g.out(0), g.out(1));
+  want(x.shape[0].value() == in[1].shape[0].value() && x.shape[1].value() % g.groups == 0 &&
+           in[1].shape[1].value() % g.groups == 0,
+       in, ErrorKind::shape, "conv-channels", "as many images in x as in ct, and channels in equal groups");
   return {Type::of(x.dtype, {in[1].shape[1], x.shape[1].value() / g.groups, g.kernel[0], g.kernel[1]})};
 }
 

@@ -19,6 +19,18 @@ struct Geometry {
   explicit Geometry(const Params& p)
       : size(p.axes(size_at)), stride(p.axes(stride_at)), padding(p.axes(padding_at)), image(p.axes(image_at)) {}
   int64_t out(int a) const { return (image[a] + 2 * padding[a] - size[a]) / stride[a] + 1; }
+  /// Whether out() can be asked: the text of a program may hold any numbers.
+  bool valid() const {
+    for (const Axes* pair : {&size, &stride, &padding, &image}) {
+      if (pair->size() != 2) return false;
+    }
+    for (int a = 0; a < 2; ++a) {
+      if (size[a] < 1 || size[a] > max_size || stride[a] < 1 || padding[a] < 0 || padding[a] > size[a] / 2)
+        return false;
+      if (image[a] < 1 || image[a] > max_size || image[a] + 2 * padding[a] < size[a]) return false;
+    }
+    return true;
+  }
   /// Whether no place of the image lies in two windows.
   bool disjoint() const { return stride[0] >= size[0] && stride[1] >= size[1]; }
   bool padded() const { return padding[0] > 0 || padding[1] > 0; }
@@ -35,6 +47,32 @@ Spot kept(Lowering& k, Expr index, int64_t length) {
 
 Shape pooled(const Type& x, const Geometry& g) { return {x.shape[0], x.shape[1], g.out(0), g.out(1)}; }
 Shape unpooled(const Type& y, const Geometry& g) { return {y.shape[0], y.shape[1], g.image[0], g.image[1]}; }
+
+Geometry geometry(const Avals& in) {
+  for (int i = 0; i < in.size(); ++i) {
+    want(in[i].rank() == 4, in, ErrorKind::shape, "pool-rank", i == 0 ? "an array of rank 4" : "arrays of rank 4");
+  }
+  const Geometry g(in.params);
+  want(g.valid(), in, ErrorKind::value, "pool-window",
+       "pairs of numbers: size and stride >= 1, padding at most half the size, a window that fits on the image");
+  return g;
+}
+/// The parameters, where operand 0 is an image.
+Geometry pooling(const Avals& in) {
+  const Geometry g = geometry(in);
+  want(in[0].shape == unpooled(in[0], g), in, ErrorKind::shape, "pool-image", "an x with the lengths of image");
+  if (in.size() > 1)
+    want(in[1].shape == pooled(in[0], g), in, ErrorKind::shape, "pool-image", "a place for each window");
+  return g;
+}
+/// The parameters, where all operands have one element for each window.
+Geometry unpooling(const Avals& in) {
+  const Geometry g = geometry(in);
+  for (int i = 0; i < in.size(); ++i) {
+    want(in[i].shape == pooled(in[0], g), in, ErrorKind::shape, "pool-image", "an element for each window of image");
+  }
+  return g;
+}
 
 Coordinates window_element(Lowering& k, const Geometry& g, const Coordinates& i, Expr row, Expr column, Expr& inside) {
   const Expr h = i[2] * k.integer(g.stride[0]) + row - k.integer(g.padding[0]);
@@ -132,8 +170,10 @@ const Primitive max_pool_primitive{
         "of equals. Padding is never chosen.",
     .params = param_names,
     .infer = [](const Avals& in) -> Types {
-      want(in[0].rank() == 4, in, ErrorKind::shape, "pool-rank", "an array of rank 4");
-      const Shape shape = pooled(in[0], Geometry(in.params));
+      const Geometry g = pooling(in);
+      want(g.size[0] <= largest_window && g.size[1] <= largest_window && g.size[0] * g.size[1] <= largest_window, in,
+           ErrorKind::value, "pool-window-large", "a window of at most 256 elements");
+      const Shape shape = pooled(in[0], g);
       return {Type::of(in[0].dtype, shape), Type::of(Dtype::int32, shape)};
     },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
@@ -152,7 +192,7 @@ const Primitive pool_gather_primitive{
     .traits = Trait::linear,
     .params = param_names,
     .operands = {"x", "place"},
-    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, pooled(in[0], Geometry(in.params)))}; },
+    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, pooled(in[0], pooling(in)))}; },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       return bind(pool_gather_primitive, d[0], e.in(1), e.params);
     },
@@ -175,7 +215,7 @@ const Primitive pool_scatter_primitive{
     .traits = Trait::linear,
     .params = param_names,
     .operands = {"ct", "place"},
-    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], Geometry(in.params)))}; },
+    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], unpooling(in)))}; },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       return bind(pool_scatter_primitive, d[0], e.in(1), e.params);
     },
@@ -194,10 +234,7 @@ const Primitive window_sum_primitive{
     .doc = "Sum of every window; padding counts as zeros.",
     .traits = Trait::linear | Trait::reduction,
     .params = param_names,
-    .infer = [](const Avals& in) -> Types {
-      want(in[0].rank() == 4, in, ErrorKind::shape, "pool-rank", "an array of rank 4");
-      return {Type::of(in[0].dtype, pooled(in[0], Geometry(in.params)))};
-    },
+    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, pooled(in[0], pooling(in)))}; },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return bind(window_sum_primitive, d[0], e.params); },
     .transpose = [](const RuleEquation& e, const Array& ct,
                     int) { return bind(window_spread_primitive, ct, e.params); },
@@ -218,7 +255,7 @@ const Primitive window_spread_primitive{
     .doc = "The transpose of window_sum: every element added to all places of its window.",
     .traits = Trait::linear | Trait::reduction,
     .params = param_names,
-    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], Geometry(in.params)))}; },
+    .infer = [](const Avals& in) -> Types { return {Type::of(in[0].dtype, unpooled(in[0], unpooling(in)))}; },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       return bind(window_spread_primitive, d[0], e.params);
     },
