@@ -203,11 +203,33 @@ TEST(Initializers, OfLayersUseTheirFans) {
   expect(nn::init(nn::Conv2d{.in = 8, .out = 64, .size = {3, 5}, .groups = 4}, random::key(1)).weight, 2.0 / (2 * 15));
 }
 
+/// A layer with layers inside that changes what they got.
+struct Residual {
+  nn::Linear first{3, 4};
+  std::vector<nn::Linear> rest = {};
+  Array gain = {};
+  void initialize(const Array&) {
+    gain = array(0.5f);
+    first.weight = first.weight * 2;
+  }
+};
+
+TEST(Initializers, ReachTheLayersInsideALayerAndThenTheLayer) {
+  Residual layer;
+  layer.rest = {nn::Linear{4, 5}};
+  layer = nn::init(layer, random::key(3));
+  const nn::Linear inner = nn::init(nn::Linear{3, 4}, random::fold_in(random::key(3), 0));
+  EXPECT_EQ(layer.first.weight.to_vector<float>(), (inner.weight * 2).to_vector<float>());
+  EXPECT_EQ(layer.rest[0].weight.shape(), (Shape{4, 5}));
+  EXPECT_EQ(layer.gain.item<float>(), 0.5f);
+}
+
 // Losses -------------------------------------------------------------------------------------------------
 
 TEST(Losses, MeanSquaredError) {
   EXPECT_FLOAT_EQ(nn::mse(array({1.f, 2.f, 4.f}), array({1.f, 0.f, 1.f})).item<float>(), 13.f / 3);
-  EXPECT_FLOAT_EQ(nn::mse(array({{1.f, 2.f}, {3.f, 4.f}}), array({1.f, 2.f})).item<float>(), 2);
+  EXPECT_FLOAT_EQ(nn::mse(array({{1.f, 2.f}, {3.f, 4.f}}), array({{1.f, 2.f}, {1.f, 2.f}})).item<float>(), 2);
+  EXPECT_EQ(nn::mse(squeeze(zeros({5, 1}), -1), ones({5})).item<float>(), 1);
   EXPECT_EQ(nn::mse(zeros({0}), zeros({0})).item<float>(), 0);
   check_grads([](const Array& a, const Array& b) { return nn::mse(a, b); },
               std::tuple(random_array({3, 2}, 1), random_array({3, 2}, 2)));

@@ -112,13 +112,12 @@ concept TakesOperand = requires { static_cast<Array (T::*)(const Operand&) const
 template <class T>
 concept HasInitialize = requires(T& x, const Array& key) { x.initialize(key); };
 
-/// Gives every layer below `x` its parameters; each from a key of its own.
+/// Gives every layer below `x` its parameters, each from a key of its own; then `x`, which may change what they got.
 template <class T>
 void initialize(T& x, const Array& key) {
   int64_t number = 0;
   const auto child = [&](auto& c) { initialize(c, random::fold_in(key, number++)); };
-  if constexpr (HasInitialize<T>) x.initialize(key);
-  else if constexpr (tree::detail::is_list<T>) {
+  if constexpr (tree::detail::is_list<T>) {
     for (auto& c : x) child(c);
   } else if constexpr (tree::detail::is_map<T>) {
     for (auto& [name, c] : x) child(c);
@@ -129,6 +128,7 @@ void initialize(T& x, const Array& key) {
   } else if constexpr (tree::detail::Plain<T> && !std::same_as<T, Array> && !tree::detail::Empty<T>) {
     boost::pfr::for_each_field(x, child);
   }
+  if constexpr (HasInitialize<T>) x.initialize(key);
 }
 
 }  // namespace detail
