@@ -591,6 +591,17 @@ TEST(KernelProcesses, none_in_the_environment_is_one_warning_and_looks_nowhere) 
   EXPECT_FALSE(fs::exists(scratch / "cache"));
 }
 
+TEST(KernelProcesses, a_missing_cc_is_named) {
+  const Scratch scratch;
+  Environment environment = {
+      {"WENGERT_CACHE", scratch / "cache"}, {"WENGERT_COMPILER", "cc"}, {"PATH", scratch / "empty"}};
+  std::string output = run_child("1", environment).output;
+  EXPECT_NE(output.find("no compiler (no C compiler on PATH)"), std::string::npos) << output;
+  environment["WENGERT_CC"] = "tcc";
+  output = run_child("1", environment).output;
+  EXPECT_NE(output.find("no compiler (WENGERT_CC is 'tcc', which is no program)"), std::string::npos) << output;
+}
+
 TEST(KernelProcesses, a_broken_cc_is_passed_over) {
   const Scratch scratch;
   fs::create_directory(scratch / "bin");

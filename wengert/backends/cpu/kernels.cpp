@@ -347,7 +347,7 @@ KernelKey disk_key(const KernelKey& text_key, std::string_view compiler) {
 
 wg_kernel KernelStore::produce(const Request& request) {
   const CompilerChoice chosen = choice();
-  std::string problem = "WENGERT_COMPILER is none";
+  std::string problem = chosen == CompilerChoice::none ? "WENGERT_COMPILER is none" : "";
   wg_kernel kernel = nullptr;
   if (chosen == CompilerChoice::automatic || chosen == CompilerChoice::plugin) {
     kernel = produce_with_plugin(request, chosen, &problem);
@@ -425,10 +425,17 @@ wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoic
   return kernel;
 }
 
+/// Why find_system_compilers() found none.
+std::string no_system_compiler() {
+  const char* named = std::getenv("WENGERT_CC");
+  if (named == nullptr || *named == '\0') return "no C compiler on PATH";
+  return "WENGERT_CC is '" + std::string(named) + "', which is no program";
+}
+
 wg_kernel KernelStore::produce_with_system(const Request& request, std::string* problem) {
   using Status = SystemCompileResult::Status;
   const std::vector<SystemCompiler> compilers = find_system_compilers();
-  if (compilers.empty()) *problem += "; no C compiler on PATH";
+  if (compilers.empty()) *problem += (problem->empty() ? "" : "; ") + no_system_compiler();
   for (const SystemCompiler& compiler : compilers) {
     const KernelKey key = disk_key(request.key, compiler.identity);
     if (const wg_kernel kernel = load_cached(key)) return kernel;
