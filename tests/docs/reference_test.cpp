@@ -22,10 +22,8 @@ struct Net {
   }
 };
 
-std::vector<wg::nn::Linear> make_layers() { return {{4, 8}, {8, 2}}; }
-
 struct Deep {
-  std::vector<wg::nn::Linear> layers = make_layers();
+  std::vector<wg::nn::Linear> layers = {{4, 8}, {8, 2}};
 
   wg::Array operator()(const wg::Array& x) const { return layers[1](wg::relu(layers[0](x))); }
 };

@@ -8,14 +8,11 @@
 namespace wengert::nn_testing {
 namespace {
 
-/// A function, because g++ 12 fails at vectors of layers that are listed in a member's initializer.
-std::vector<nn::Linear> dense_layers() { return {{16, 8}, {8, 3}}; }
-
 struct Net {
   nn::Conv2d conv{.in = 1, .out = 4, .size = {3, 3}};
   nn::BatchNorm norm{4};
   nn::MaxPool2d pool;
-  std::vector<nn::Linear> dense = dense_layers();
+  std::vector<nn::Linear> dense = {{16, 8}, {8, 3}};
   Array scale = {};
 
   Array operator()(const Array& x, nn::Context& context) const {

@@ -1,4 +1,5 @@
 #include "wengert/tree/tree.hpp"
+#include "wengert/ops/create.hpp"
 
 #include <gtest/gtest.h>
 
@@ -237,6 +238,23 @@ TEST(Tree, BuffersAreNotTrainable) {
   ASSERT_EQ(flags.size(), 15u);
   for (size_t i = 0; i < 14; ++i) EXPECT_TRUE(flags[i]) << i;
   EXPECT_FALSE(flags[14]);
+}
+
+// Members that Boost.PFR's own count makes g++ 12 crash at.
+struct Lists {
+  std::vector<Array> vector{ones({2}), ones({3})};
+  std::map<std::string, Array> map{{"a", ones({4})}};
+  std::array<Array, 2> array;
+  int number = 3;
+  Array last = ones({5});
+};
+
+TEST(Tree, MembersThatAreListed) {
+  Lists lists;
+  lists.array = {ones({6}), ones({7})};
+  std::vector<int64_t> sizes;
+  for (const Array& x : tree::flatten(lists)) sizes.push_back(x.size());
+  EXPECT_EQ(sizes, (std::vector<int64_t>{2, 3, 4, 6, 7, 5}));
 }
 
 TEST(Tree, EmptyTrees) {

@@ -1,13 +1,5 @@
 // Models are trees with a call operator. Functions on them are pure: init makes parameters from a key, apply runs a
 // model in a mode and returns its new state beside the output.
-//
-// g++ 12 stops with an internal error at members that are lists in braces, and at arrays without elements written:
-//   struct Net { std::vector<nn::Linear> layers = {{4, 8}, {8, 2}}; };  // a map likewise
-//   struct Net { std::array<nn::Linear, 2> layers; };
-// Let a function make the first, write the second's type, or take sequential():
-//   std::vector<nn::Linear> make_layers() { return {{4, 8}, {8, 2}}; }
-//   struct Net { std::vector<nn::Linear> layers = make_layers(); };
-//   struct Net { std::array<nn::Linear, 2> layers = std::array<nn::Linear, 2>(); };
 #pragma once
 
 #include <map>
@@ -126,7 +118,7 @@ void initialize(T& x, const Array& key) {
   } else if constexpr (tree::detail::is_tuple<T>) {
     std::apply([&](auto&... c) { (child(c), ...); }, x);
   } else if constexpr (tree::detail::Plain<T> && !std::same_as<T, Array> && !tree::detail::Empty<T>) {
-    boost::pfr::for_each_field(x, child);
+    std::apply([&](auto&... c) { (child(c), ...); }, tree::detail::members_of(x));
   }
   if constexpr (HasInitialize<T>) x.initialize(key);
 }

@@ -111,6 +111,36 @@ constexpr std::string_view parse_type_name(std::string_view text) {
 template <class T>
 inline constexpr std::string_view type_name = parse_type_name(type_text<T>());
 
+/// Whatever a member of an aggregate may be initialized by.
+struct AnyMember {
+  template <class T>
+  constexpr operator T&() const;
+};
+struct AnyMovedMember {
+  template <class T>
+  constexpr operator T&&() const;
+};
+template <class T, class Member, size_t... i>
+constexpr bool takes_members(std::index_sequence<i...>) {
+  return requires { T{(static_cast<void>(i), Member{})...}; };
+}
+/// How many members an aggregate has: the most that it can be initialized by. Boost.PFR counts as well, but asks more of
+/// the compiler than g++ 12 can answer where a member is a std::array or has a list as default initializer.
+template <class T, size_t n = std::min<size_t>(sizeof(T), 100)>
+constexpr size_t member_count() {
+  if constexpr (n == 0) return 0;
+  else if constexpr (takes_members<T, AnyMember>(std::make_index_sequence<n>())) return n;
+  else if constexpr (takes_members<T, AnyMovedMember>(std::make_index_sequence<n>())) return n;
+  else return member_count<T, n - 1>();
+}
+/// References to the members of an aggregate, as a tuple.
+template <class T>
+constexpr auto members_of(T& x) {
+  constexpr size_t count = member_count<std::remove_const_t<T>>();
+  return boost::pfr::detail::make_stdtiedtuple_from_tietuple(
+      boost::pfr::detail::tie_as_tuple(x, boost::pfr::detail::size_t_<count>()), std::make_index_sequence<count>());
+}
+
 /// An object that never lives: its members have addresses, and those have names. Local types may have one too.
 template <class T>
 union Phantom {
@@ -135,7 +165,7 @@ constexpr std::string_view parse_field_name(std::string_view text) {
 }
 template <class T, size_t i>
 inline constexpr std::string_view field_name =
-    parse_field_name(pointer_text<&std::get<i>(boost::pfr::structure_tie(phantom<T>.object))>());
+    parse_field_name(pointer_text<&std::get<i>(members_of(phantom<T>.object))>());
 
 // Kinds of nodes -----------------------------------------------------------------------------------------
 
@@ -236,7 +266,7 @@ constexpr bool all_nodes() {
       return (all_nodes<std::remove_cvref_t<std::tuple_element_t<i, T>>>() && ...);
     }(std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (Plain<T> && !Empty<T>) {
-    return AllNodes<decltype(boost::pfr::structure_tie(std::declval<T&>()))>::value;
+    return AllNodes<decltype(members_of(std::declval<T&>()))>::value;
   } else return true;
 }
 
@@ -329,7 +359,7 @@ void visit_children(T& x, Visitor& v) {
   } else if constexpr (Empty<T>) {
     if (v.detailed()) v.open(type_name<T>, 0);
   } else if constexpr (Plain<T>) {
-    const auto fields = boost::pfr::structure_tie(x);
+    const auto fields = members_of(x);
     if (v.detailed()) v.open(type_name<T>, std::tuple_size_v<std::remove_const_t<decltype(fields)>>);
     visit_fields<T>(fields, v, std::make_index_sequence<std::tuple_size_v<std::remove_const_t<decltype(fields)>>>());
   }
