@@ -153,7 +153,8 @@ inline std::optional<Types> accepted(const Primitive& p, const Sample& sample, D
   try {
     return infer_types(p, operand_types(sample, tested), sample.params, runtime_span(sample.runtimes));
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::dtype) return std::nullopt;
+    // A program takes the types that it was made for, and no others.
+    if (error.kind() == ErrorKind::dtype || error.id() == "program-inputs") return std::nullopt;
     throw;
   }
 }

@@ -111,14 +111,18 @@ constexpr std::string_view parse_type_name(std::string_view text) {
 template <class T>
 inline constexpr std::string_view type_name = parse_type_name(type_text<T>());
 
-/// Whatever a member of an aggregate may be initialized by.
+/// Whatever a member of an aggregate may be initialized by. Never called, but defined: g++ asks for it with local types.
 struct AnyMember {
   template <class T>
-  constexpr operator T&() const;
+  operator T&() const {
+    __builtin_unreachable();
+  }
 };
 struct AnyMovedMember {
   template <class T>
-  constexpr operator T&&() const;
+  operator T&&() const {
+    __builtin_unreachable();
+  }
 };
 template <class T, class Member, size_t... i>
 constexpr bool takes_members(std::index_sequence<i...>) {
