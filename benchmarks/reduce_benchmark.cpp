@@ -74,9 +74,9 @@ void run(benchmark::State& state, const std::function<Array(const Array&)>& f, i
   state.SetBytesProcessed(state.iterations() * arrays * elements * 4);
 }
 
-void add(const char* name, const std::function<Array(const Array&)>& f, int64_t arrays) {
-  benchmark::RegisterBenchmark(name, run, f, arrays)
-      ->Arg(1)
+/// On one and two threads, many times: the shortest and the longest are reported beside the mean.
+void repeat(benchmark::internal::Benchmark* registered) {
+  registered->Arg(1)
       ->Arg(2)
       ->UseRealTime()
       ->Unit(benchmark::kMillisecond)
@@ -87,17 +87,12 @@ void add(const char* name, const std::function<Array(const Array&)>& f, int64_t 
       ->ComputeStatistics("max", largest);
 }
 
+void add(const char* name, const std::function<Array(const Array&)>& f, int64_t arrays) {
+  repeat(benchmark::RegisterBenchmark(name, run, f, arrays));
+}
+
 const bool registered = [] {
-  benchmark::RegisterBenchmark("triad", run_triad)
-      ->Arg(1)
-      ->Arg(2)
-      ->UseRealTime()
-      ->Unit(benchmark::kMillisecond)
-      ->Repetitions(9)
-      ->MinTime(0.05)
-      ->ReportAggregatesOnly()
-      ->ComputeStatistics("min", smallest)
-      ->ComputeStatistics("max", largest);
+  repeat(benchmark::RegisterBenchmark("triad", run_triad));
   add("sum", [](const Array& x) { return wg::sum(x); }, 1);
   add("sum_rows", [](const Array& x) { return wg::sum(x, {1}); }, 1);
   add("sum_columns", [](const Array& x) { return wg::sum(x, {0}); }, 1);
