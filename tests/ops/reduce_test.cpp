@@ -188,6 +188,20 @@ TEST(Reductions, OfManyEqualElementsStayAccurate) {
   }
 }
 
+// The same over the first axes, where the results lie side by side.
+TEST(Reductions, DownColumnsOfManyEqualElementsStayAccurate) {
+  for (const wg::Shape& shape : {wg::Shape{1 << 14, 3}, wg::Shape{(1 << 20) + 77, 5}, wg::Shape{1 << 12, 1 << 10, 2},
+                                 wg::Shape{3, 1 << 20, 4}, wg::Shape{1 << 18, 40}}) {
+    wg::Axes axes;
+    int64_t count = 1;
+    for (int a = 0; a + 1 < shape.rank(); ++a) axes.push_back(a), count *= shape[a];
+    const Array sums = wg::sum(wengert::full(shape, 1.1f), axes);
+    for (float s : sums.to_vector<float>()) {
+      EXPECT_NEAR(s / (static_cast<double>(1.1f) * static_cast<double>(count)), 1, 8e-6) << wengert::to_string(shape);
+    }
+  }
+}
+
 TEST(Reductions, OverNoElements) {
   const Array x = wg::array(std::vector<float>{}, {0, 3});
   EXPECT_EQ(wg::sum(x, {0}).to_vector<float>(), (std::vector<float>{0, 0, 0}));
