@@ -213,7 +213,13 @@ TEST(Pages, BeginWithNumbersThatAreTrue) {
     const auto line = std::find_if(lines.begin(), lines.end(),
                                    [&](const std::string& l) { return l.find(code) != std::string::npos; });
     ASSERT_NE(line, lines.end()) << code;
-    EXPECT_NE(line->find("// " + shown(value)), std::string::npos) << *line << "\n" << shown(value);
+    const size_t comment = line->find("// ");
+    ASSERT_NE(comment, std::string::npos) << *line;
+    if (value.rank() == 0) {  // all its digits: the last ones are another machine's
+      EXPECT_NEAR(std::stod(line->substr(comment + 3)), value.item<double>(), 1e-8) << *line;
+    } else {
+      EXPECT_EQ(line->substr(comment + 3), shown(value)) << *line;
+    }
   };
   expect_result("<< f(x) <<", g(x));
   expect_result("<< wg::grad(f)(x) <<", grad(g)(x));

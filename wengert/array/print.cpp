@@ -1,7 +1,10 @@
 // Arrays as NumPy prints them: one format for all elements, columns aligned, the middle of long axes left out.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <iterator>
 #include <ostream>
 
 #include "wengert/array/array.hpp"
@@ -11,7 +14,8 @@ namespace {
 
 constexpr int64_t long_array = 1000;  // from here on the middle is left out
 constexpr int64_t edge_items = 3;
-constexpr int digits = 8;
+constexpr int most_places = 8;  // digits after the point
+constexpr size_t line_width = 75;
 
 double element(const std::byte* at, Dtype dtype) {
   const auto get = [at](auto value) {
@@ -26,53 +30,115 @@ double element(const std::byte* at, Dtype dtype) {
   }
 }
 
+/// A float as the fewest decimal digits that read back as it in its dtype: digits[0].digits[1]digits[2]... * 10^exponent.
+struct Decimal {
+  bool negative;
+  std::string digits;
+  int exponent;
+
+  Decimal(double v, Dtype dtype) : negative(std::signbit(v)) {
+    char buffer[64];
+    const auto scientific = std::chars_format::scientific;
+    char* const end = dtype == Dtype::float32
+        ? std::to_chars(buffer, buffer + sizeof buffer, std::fabs(static_cast<float>(v)), scientific).ptr
+        : std::to_chars(buffer, buffer + sizeof buffer, std::fabs(v), scientific).ptr;
+    char* const e = std::find(buffer, end, 'e');
+    std::copy_if(buffer, e, std::back_inserter(digits), [](char c) { return c != '.'; });
+    exponent = std::stoi(std::string(e + 1, end));
+  }
+  std::string sign() const { return negative ? "-" : ""; }
+  int places() const { return std::max(0, static_cast<int>(digits.size()) - 1 - exponent); }
+  /// Without an exponent: "1.", "0.025", "1200."; for as many places as the digits need.
+  std::string fixed() const {
+    const std::string leading(static_cast<size_t>(std::max(0, -exponent)), '0');
+    std::string text = leading + digits;
+    const auto point = static_cast<size_t>(std::max(0, exponent)) + 1;
+    if (text.size() < point) text.append(point - text.size(), '0');
+    text.insert(point, ".");
+    return sign() + (text.ends_with(".0") ? text.substr(0, text.size() - 1) : text);
+  }
+};
+
+/// A text with a point, without the zeros at its end.
+std::string without_zeros(std::string text) {
+  text.erase(text.find_last_not_of('0') + 1);
+  return text;
+}
+
+std::string printed(const char* format, double v, int places = most_places) {
+  char buffer[512];
+  std::snprintf(buffer, sizeof buffer, format, places, v);
+  return buffer;
+}
+
+std::string not_finite(double v) { return std::isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"; }
+
+/// An array of rank 0: all its digits, and at least one after the point where there is no exponent.
+std::string scalar_text(double v, Dtype dtype) {
+  if (!std::isfinite(v)) return not_finite(v);
+  const Decimal d(v, dtype);
+  if (v == 0 || (std::fabs(v) >= 1e-4 && std::fabs(v) < (dtype == Dtype::float32 ? 1e6 : 1e16))) {
+    const std::string text = d.fixed();
+    return text.ends_with('.') ? text + "0" : text;
+  }
+  const int power = std::abs(d.exponent);
+  return d.sign() + d.digits.substr(0, 1) + (d.digits.size() > 1 ? "." + d.digits.substr(1) : "") +
+      (d.exponent < 0 ? "e-" : "e+") + (power < 10 ? "0" : "") + std::to_string(power);
+}
+
 /// How the floats of one array are written: fixed, or with exponents where they are large, small or far apart. Every
 /// element has as many digits as tell it from its neighbours in its dtype, at most 8 of them after the point.
-struct FloatFormat {
-  Dtype dtype;
-  bool exponent = false;
-  int fraction = 0;  // digits after the point of the longest element
-
-  FloatFormat(const std::vector<double>& values, Dtype type) : dtype(type) {
+class FloatFormat {
+ public:
+  FloatFormat(const std::vector<double>& values, Dtype dtype) : dtype_(dtype) {
     double largest = 0, smallest = INFINITY;
     for (double v : values) {
       if (!std::isfinite(v) || v == 0) continue;
       largest = std::max(largest, std::fabs(v));
       smallest = std::min(smallest, std::fabs(v));
     }
-    exponent = largest > 0 && (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000);
+    exponent_ = largest > 0 &&
+        (largest >= (dtype == Dtype::float32 ? 1e6 : 1e8) || smallest < 1e-4 || ratio(largest, smallest) > 1000);
     for (double v : values) {
-      if (std::isfinite(v)) fraction = std::max(fraction, needed(v));
+      if (!std::isfinite(v)) continue;
+      const std::string text = exponent_ ? scientific(v) : fixed(v);
+      const size_t point = text.find('.'), end = std::min(text.find('e'), text.size());
+      places_ = std::max(places_, end - point - 1);
+      if (exponent_) power_digits_ = std::max(power_digits_, text.size() - end - 2);
     }
   }
-  std::string text(double v, int places) const {
-    char buffer[512];
-    std::snprintf(buffer, sizeof buffer, exponent ? "%.*e" : "%.*f", places, v);
-    return buffer;
-  }
-  /// Digits after the point after which the text reads back as v in its dtype, or nothing but zeros would follow.
-  int needed(double v) const {
-    int places = 0;
-    const auto read = [&](const std::string& t) {
-      return dtype == Dtype::float32 ? static_cast<double>(std::strtof(t.c_str(), nullptr))
-                                     : std::strtod(t.c_str(), nullptr);
-    };
-    while (places < digits && read(text(v, places)) != v) ++places;
-    const std::string rounded = text(v, places);
-    for (size_t end = exponent ? rounded.find('e') : rounded.size(); places > 0 && rounded[end - 1] == '0'; --end)
-      --places;
-    return places;
-  }
+
   std::string write(double v) const {
-    if (std::isnan(v)) return "nan";
-    if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
-    // Fixed numbers end at their last digit and are padded, so that the points stand below each other.
-    const int places = exponent ? fraction : needed(v);
-    std::string result = text(v, places);
-    if (places == 0) result.insert(exponent ? result.find('e') : result.size(), ".");
-    if (!exponent) result.append(static_cast<size_t>(fraction - places), ' ');
-    return result;
+    if (!std::isfinite(v)) return not_finite(v);
+    if (!exponent_) {  // ends at its last digit and is padded, so that the points stand below each other
+      const std::string text = fixed(v);
+      return text + std::string(places_ - (text.size() - text.find('.') - 1), ' ');
+    }
+    std::string text = printed("%#.*e", v, static_cast<int>(places_));  // "#": with its point always
+    text.insert(text.find('e') + 2, power_digits_ - (text.size() - text.find('e') - 2), '0');
+    return text;
   }
+
+ private:
+  double ratio(double a, double b) const {
+    return dtype_ == Dtype::float32 ? static_cast<double>(static_cast<float>(a) / static_cast<float>(b)) : a / b;
+  }
+  std::string fixed(double v) const {
+    const Decimal d(v, dtype_);
+    return d.places() <= most_places ? d.fixed() : without_zeros(printed("%.*f", v));
+  }
+  std::string scientific(double v) const {
+    const std::string text = printed("%.*e", v), power = text.substr(text.find('e'));
+    const Decimal d(v, dtype_);
+    if (static_cast<int>(d.digits.size()) - 1 > most_places)
+      return without_zeros(text.substr(0, text.find('e'))) + power;
+    return d.sign() + d.digits.substr(0, 1) + "." + without_zeros(d.digits.substr(1)) + power;
+  }
+
+  Dtype dtype_;
+  bool exponent_ = false;
+  size_t places_ = 0;        // digits after the point of the longest element
+  size_t power_digits_ = 0;  // of the longest exponent
 };
 
 class Printer {
@@ -82,11 +148,13 @@ class Printer {
 
   std::string print() {
     if (type_.size == 0) return "[]";  // as NumPy; its rows could be 2^62
+    if (type_.rank() == 0)
+      return is_floating(type_.dtype) ? scalar_text(element(data_, type_.dtype), type_.dtype) : write_integer(data_);
     std::vector<const std::byte*> shown;
     collect(0, data_, shown);
     write_elements(shown);
-    std::string text;
     next_ = 0;
+    std::string text;
     print_axis(0, text);
     return text;
   }
@@ -119,7 +187,9 @@ class Printer {
     } else {
       for (const std::byte* at : shown) elements_.push_back(write_integer(at));
     }
-    for (const std::string& e : elements_) width_ = std::max(width_, e.size());
+    size_t width = is_bool(type_.dtype) ? 5 : 0;  // "False", whether or not there is one
+    for (const std::string& e : elements_) width = std::max(width, e.size());
+    for (std::string& e : elements_) e.insert(0, width - e.size(), ' ');
   }
 
   std::string write_integer(const std::byte* at) const {
@@ -130,16 +200,11 @@ class Printer {
     return std::to_string(value);
   }
 
+  /// The text of the rest of the axes, begun in the column after as many brackets as axes lie around it.
   void print_axis(int axis, std::string& text) {
-    if (axis == type_.rank()) {
-      const std::string& e = elements_[next_++];
-      text += std::string(type_.rank() == 0 ? 0 : width_ - e.size(), ' ') + e;
-      return;
-    }
-    const bool last = axis == type_.rank() - 1;
-    const std::string separator = last ? " "
-                                       : std::string(static_cast<size_t>(type_.rank() - 1 - axis), '\n') +
-            std::string(static_cast<size_t>(axis) + 1, ' ');
+    if (axis == type_.rank() - 1) return print_row(text);
+    const std::string separator = std::string(static_cast<size_t>(type_.rank() - 1 - axis), '\n') +
+        std::string(static_cast<size_t>(axis) + 1, ' ');
     text += "[";
     each(axis, [&](int64_t i) {
       if (i > 0) text += separator;
@@ -149,12 +214,37 @@ class Printer {
     text += "]";
   }
 
+  /// The elements along the last axis, in lines that leave room for the brackets after the last one.
+  void print_row(std::string& text) {
+    const int axis = type_.rank() - 1;
+    const auto brackets = static_cast<size_t>(type_.rank());
+    const std::string indent(brackets, ' ');
+    std::string line = indent;
+    const auto extend = [&](const std::string& word) {
+      if (line.size() + word.size() > line_width - brackets && line.size() > brackets) {
+        text += line.substr(brackets, line.find_last_not_of(' ') + 1 - brackets) + "\n" + indent;
+        line = indent;
+      }
+      line += word;
+    };
+    text += "[";
+    each(axis, [&](int64_t i) {
+      if (i > 0) line += " ";
+      if (cuts(axis) && i == type_.shape[axis].value() - edge_items) {
+        extend("...");
+        line += " ";
+      }
+      extend(elements_[next_++]);
+    });
+    text += line.substr(brackets) + "]";
+  }
+
   const Layout& layout_;
   const Type& type_;
   const std::byte* data_;
   bool cut_;
   std::vector<std::string> elements_;
-  size_t width_ = 0, next_ = 0;
+  size_t next_ = 0;
 };
 
 }  // namespace
