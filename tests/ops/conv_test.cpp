@@ -1,8 +1,11 @@
 // Convolution and pooling against plain loops; their derivatives against finite differences.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
+#include <optional>
+#include <ostream>
 #include <random>
 
 #include "tests/values.hpp"
@@ -103,6 +106,95 @@ TEST_P(Convolution, GradientsAgreeWithDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Convolution, testing::ValuesIn(cases));
+
+struct PoolCase {
+  int64_t n, c, h, w;
+  std::array<int64_t, 2> size;
+  std::optional<std::array<int64_t, 2>> stride;  // nothing: that of the size
+  std::array<int64_t, 2> padding;
+};
+
+void PrintTo(const PoolCase& k, std::ostream* out) {
+  const auto stride = k.stride.value_or(k.size);
+  *out << k.h << "x" << k.w << ", windows " << k.size[0] << "x" << k.size[1] << ", stride " << stride[0] << ","
+       << stride[1] << ", padding " << k.padding[0] << "," << k.padding[1];
+}
+
+/// Values of both kinds of pooling, and the gradients of the sum of the values times `weights`.
+struct Pooled {
+  std::vector<double> max, average, max_gradient, average_gradient;
+};
+
+Pooled plain_pool(const std::vector<double>& x, const std::vector<double>& weights, const PoolCase& k) {
+  const auto stride = k.stride.value_or(k.size);
+  const int64_t p = (k.h + 2 * k.padding[0] - k.size[0]) / stride[0] + 1,
+                q = (k.w + 2 * k.padding[1] - k.size[1]) / stride[1] + 1;
+  Pooled y;
+  y.max_gradient.resize(x.size());
+  y.average_gradient.resize(x.size());
+  const auto area = static_cast<double>(k.size[0] * k.size[1]);  // padding counts
+  for (int64_t image = 0; image < k.n * k.c; ++image)
+    for (int64_t a = 0; a < p; ++a)
+      for (int64_t b = 0; b < q; ++b) {
+        const double weight = weights[y.max.size()];
+        double sum = 0, largest = -INFINITY;
+        size_t chosen = 0;
+        for (int64_t i = 0; i < k.size[0]; ++i)
+          for (int64_t j = 0; j < k.size[1]; ++j) {
+            const int64_t row = a * stride[0] + i - k.padding[0], column = b * stride[1] + j - k.padding[1];
+            if (row < 0 || row >= k.h || column < 0 || column >= k.w) continue;
+            const auto at = static_cast<size_t>((image * k.h + row) * k.w + column);
+            sum += x[at];
+            y.average_gradient[at] += weight / area;
+            if (x[at] > largest) {
+              largest = x[at];
+              chosen = at;
+            }
+          }
+        y.max.push_back(largest);
+        y.average.push_back(sum / area);
+        y.max_gradient[chosen] += weight;
+      }
+  return y;
+}
+
+const PoolCase pool_cases[] = {
+    {2, 3, 4, 6, {2, 2}, {}, {0, 0}},
+    {1, 2, 7, 5, {3, 2}, {}, {0, 0}},        // rows and columns that no window reaches
+    {2, 1, 6, 7, {2, 3}, {{1, 2}}, {0, 0}},  // windows that overlap
+    {1, 3, 7, 9, {2, 2}, {{3, 4}}, {0, 0}},  // gaps between them
+    {2, 2, 5, 6, {3, 2}, {{2, 1}}, {1, 1}},
+    {1, 2, 3, 8, {2, 5}, {{2, 5}}, {1, 0}},
+    {1, 5, 3, 4, {3, 4}, {}, {0, 0}},        // one window
+    {3, 1, 1, 1, {2, 2}, {{1, 1}}, {1, 1}},  // mostly padding
+};
+
+class Pools : public testing::TestWithParam<PoolCase> {};
+
+TEST_P(Pools, AgreeWithPlainLoops) {
+  const PoolCase k = GetParam();
+  const Shape shape{k.n, k.c, k.h, k.w};
+  std::vector<double> x = random_values(shape, 5);
+  for (double& v : x) v = std::floor(8 * v);  // with ties
+  const auto most = [&](const Array& a) { return wg::max_pool2d(a, k.size, k.stride, k.padding); };
+  const auto average = [&](const Array& a) { return wg::avg_pool2d(a, k.size, k.stride, k.padding); };
+  const auto check = [&](const Array& image, double tolerance) {
+    const Shape out = most(image).shape();
+    const std::vector<double> weights = random_values(out, 6);
+    const Array w = wg::array(weights, out).astype(image.dtype());
+    const Pooled wanted = plain_pool(x, weights, k);
+    const auto weighted = [&](const auto& pool) { return [&](const Array& a) { return wg::sum(pool(a) * w); }; };
+    wg::test::expect_close(most(image), wanted.max, 0);
+    wg::test::expect_close(average(image), wanted.average, tolerance);
+    wg::test::expect_close(wg::grad(weighted(most))(image), wanted.max_gradient, 4 * tolerance);
+    wg::test::expect_close(wg::grad(weighted(average))(image), wanted.average_gradient, 4 * tolerance);
+  };
+  const Array planar = wg::array(x, shape), pixels = wg::transpose(planar, {0, 2, 3, 1}).astype(wg::float32);
+  check(planar, 1e-15);
+  check(wg::transpose(wg::array(pixels.to_vector<float>(), pixels.shape()), {0, 3, 1, 2}), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Pools, testing::ValuesIn(pool_cases));
 
 TEST(Pooling, MaxTakesTheFirstLargest) {
   const Array x = wg::array(std::vector<float>{1, 3, 2, 2, 3, 0, 2, 2, NAN, 1, 5, 4, 0, 2, 6, 7}, {1, 1, 4, 4});
