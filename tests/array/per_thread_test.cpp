@@ -17,28 +17,46 @@ struct Counter {
   ~Counter() { --alive; }
 };
 
-/// Made before the thread's Counter, so it ends after it.
-struct Later {
+/// Ends before what per_thread made, whichever was first.
+struct Object {
   int* seen;
-  explicit Later(int* to) : seen(to) {}
-  ~Later() { *seen = per_thread<Counter>().value++; }
+  explicit Object(int* to) : seen(to) {}
+  ~Object() { *seen = per_thread<Counter>().value++; }
 };
 
-TEST(PerThread, IsEachThreadsOwnAndNewAfterItsEnd) {
+TEST(PerThread, IsEachThreadsOwnAndOutlivesItsObjects) {
   per_thread<Counter>().value = 5;
   const int others = Counter::alive;
   int seen = -1, before = -1, alive = -1;
   std::thread([&] {
-    thread_local Later later(&seen);
+    thread_local Object object(&seen);
     before = per_thread<Counter>().value;
     per_thread<Counter>().value = 7;
     alive = Counter::alive;
   }).join();
   EXPECT_EQ(before, 0);
   EXPECT_EQ(alive, others + 1);
-  EXPECT_EQ(seen, 0) << "7 is the one that has ended";
+  EXPECT_EQ(seen, 7);
   EXPECT_EQ(per_thread<Counter>().value, 5);
-  EXPECT_EQ(Counter::alive, others + 1) << "of the thread, the one that its last destructor made";
+  EXPECT_EQ(Counter::alive, others);
+}
+
+/// Asks for another's state, and for its own kind, when it ends.
+struct Needy {
+  static inline int ended = 0;
+  bool asks = true;
+  ~Needy() {
+    ++ended;
+    per_thread<Counter>().value = 1;
+    if (asks) per_thread<Needy>().asks = false;
+  }
+};
+
+TEST(PerThread, WhatIsMadeAtTheEndEndsToo) {
+  const int others = Counter::alive;
+  std::thread([] { per_thread<Needy>(); }).join();
+  EXPECT_EQ(Needy::ended, 2);
+  EXPECT_EQ(Counter::alive, others);
 }
 
 /// What it computes needs static parameters, as most operations do.

@@ -1,6 +1,10 @@
 #include "wengert/trace/interpreter.hpp"
 
 #include <atomic>
+#include <memory>
+#include <utility>
+
+#include "wengert/array/per_thread.hpp"
 
 namespace wengert {
 namespace {
@@ -8,24 +12,16 @@ namespace {
 std::atomic<uint64_t> next_tag{1};
 std::atomic<Executor*> registered_executor{nullptr};
 
-/// Owns the thread's state; separate from the pointer so that reading the pointer needs no guard.
-struct ThreadOwner {
-  Thread* state = nullptr;
-  ~ThreadOwner() {
-    delete state;
-    detail::thread_state = nullptr;
-  }
-};
-thread_local ThreadOwner owner;
-
 }  // namespace
 
 namespace detail {
 thread_local Thread* thread_state = nullptr;
 
 Thread& make_thread_state() {
-  owner.state = thread_state = new Thread;
-  return *thread_state;
+  static const pthread_key_t key = thread_end_key([](void*) { delete std::exchange(thread_state, nullptr); });
+  auto made = std::make_unique<Thread>();
+  destroy_at_thread_end(key, made.get());
+  return *(thread_state = made.release());
 }
 
 void skip_tags(uint64_t count) { next_tag.fetch_add(count, std::memory_order_relaxed); }
