@@ -1,4 +1,4 @@
-// Integer arithmetic of the plain evaluator: wrapping, floor division, Philox, permutations.
+// Integer arithmetic of schedules and of the plain evaluator: saturating, wrapping, floor division, Philox, permutations.
 // Written apart from the kernels' prelude on purpose: each is checked against the other.
 #pragma once
 
@@ -18,6 +18,11 @@ inline int64_t subtract_wrapping(int64_t a, int64_t b) {
 }
 inline int64_t multiply_wrapping(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
+/// A number of elements or of steps, at most the largest number: beside an empty axis others may be of any length.
+inline int64_t multiply_saturating(int64_t a, int64_t b) {
+  int64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<int64_t>::max() : product;
 }
 inline int64_t negate_wrapping(int64_t a) { return subtract_wrapping(0, a); }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wengert/compile/integers.hpp"
 #include "wengert/compile/prelude.hpp"
 
 namespace wengert::compile {
@@ -63,8 +64,10 @@ void KernelPrinter::estimate_work() {
     if (!reachable_[static_cast<size_t>(id)] || !varying(id)) continue;
     cost += n.op == Op::math ? loops::math_functions()[static_cast<size_t>(n.integer)].cost : 1;
   }
-  for (int a : loop_axes(inner_axes_)) inside *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
-  result_.work = cost * std::max<int64_t>(elements_of_iteration(inside), 1);
+  for (int a : loop_axes(inner_axes_)) {
+    inside = multiply_saturating(inside, std::max<int64_t>(extents_[static_cast<size_t>(a)], 1));
+  }
+  result_.work = multiply_saturating(cost, std::max<int64_t>(elements_of_iteration(inside), 1));
 }
 
 // Sizes -------------------------------------------------------------------------------------------------

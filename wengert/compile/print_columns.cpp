@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "wengert/compile/integers.hpp"
 #include "wengert/compile/reduction_printer.hpp"
 
 namespace wengert::compile {
@@ -113,7 +114,7 @@ class ColumnsPrinter : public ReductionPrinter {
       return a == schedule_.split ? schedule_.piece : extents_[static_cast<size_t>(a)];
     };
     int64_t all = 1;
-    for (int a : axes) all *= steps_of(a);
+    for (int a : axes) all = multiply_saturating(all, steps_of(a));
     if (all < long_chain) return {};
     const int64_t wanted = int64_t{1} << (std::bit_width(static_cast<uint64_t>(all)) / 2);
     int64_t inside = 1;

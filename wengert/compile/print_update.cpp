@@ -1,6 +1,7 @@
 // An update: one nest of loops in order, every target read and written.
 #include <algorithm>
 
+#include "wengert/compile/integers.hpp"
 #include "wengert/compile/kernel_printer.hpp"
 
 namespace wengert::compile {
@@ -46,7 +47,7 @@ class UpdatePrinter : public KernelPrinter {
     int64_t elements = 1;
     for (int a : nest_.stores[0].axes) {
       if (a >= 0 && (schedule_.target >= 0 || a != schedule_.inner))
-        elements *= std::max<int64_t>(extents_[static_cast<size_t>(a)], 1);
+        elements = multiply_saturating(elements, std::max<int64_t>(extents_[static_cast<size_t>(a)], 1));
     }
     return elements;
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wengert/compile/integers.hpp"
+
 namespace wengert::compile {
 namespace {
 
@@ -194,19 +196,20 @@ void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
     if (nest.graph.node(id).bound != bound || find_inside(nest, id) >= 0) return;
   }
   int64_t results = 1, columns = 1, elements = 1;
-  for (int a : schedule.outer) results *= s.extents[static_cast<size_t>(a)];
+  for (int a : schedule.outer) results = multiply_saturating(results, s.extents[static_cast<size_t>(a)]);
   if (schedule.kind == Schedule::columns) {
     columns = std::min(s.extents[static_cast<size_t>(schedule.inner)], column_block);
-    results *= (s.extents[static_cast<size_t>(schedule.inner)] + column_block - 1) / column_block;
+    results = multiply_saturating(results,
+                                  (s.extents[static_cast<size_t>(schedule.inner)] + column_block - 1) / column_block);
   }
   for (int a = 0; a < nest.graph.axis_count(); ++a) {
     if (!((bound & ~dropped) & bit(a))) continue;
-    elements *= s.extents[static_cast<size_t>(a)];
+    elements = multiply_saturating(elements, s.extents[static_cast<size_t>(a)]);
     if (schedule.split < 0 || s.extents[static_cast<size_t>(a)] > s.extents[static_cast<size_t>(schedule.split)])
       schedule.split = a;
   }
   const int64_t length = schedule.split < 0 ? 0 : s.extents[static_cast<size_t>(schedule.split)];
-  if (results > few_results || elements * columns < long_reduction || length < 2) {
+  if (results > few_results || multiply_saturating(elements, columns) < long_reduction || length < 2) {
     schedule.split = -1;
     return;
   }
