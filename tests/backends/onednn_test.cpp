@@ -6,13 +6,19 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <random>
+#include <thread>
 
+#include "tests/sanitizers.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/onednn.hpp"
 #include "wengert/backends/cpu/threads.hpp"
+#include "wengert/ops/conv_geometry.hpp"
+#include "wengert/program/observer.hpp"
+#include "wengert/trace/bind.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -115,6 +121,111 @@ TEST(OneDnn, GivesTheSameBitsOnEveryRun) {
   }
 }
 
+struct ConvCase {
+  const char* name;
+  int64_t images, channels, height, width, outputs;
+  wg::Axes kernel, stride, padding, dilation;
+  int64_t groups;
+
+  wg::Params params() const {
+    return {stride, padding, dilation, groups, wg::Axes{height, width}, kernel, wg::float32, std::string("highest")};
+  }
+};
+
+const ConvCase conv_cases[] = {
+    {"1x1", 5, 19, 9, 7, 24, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1},
+    {"1x1, stride 2", 4, 32, 11, 8, 16, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1},
+    {"3x3", 3, 16, 10, 11, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {"3x3, stride 2", 5, 8, 13, 9, 12, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {"many channels", 2, 160, 6, 5, 192, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {"one image, one channel", 1, 1, 14, 15, 6, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1},
+    {"oblong and dilated", 3, 5, 12, 14, 7, {3, 2}, {1, 2}, {2, 0}, {2, 3}, 1},
+    {"padded beyond the kernel", 2, 4, 5, 6, 8, {2, 2}, {1, 1}, {3, 4}, {1, 1}, 1},
+    {"depthwise", 3, 24, 9, 8, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24},
+    {"depthwise, two outputs to a channel", 3, 10, 9, 8, 20, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 10},
+    {"groups", 3, 12, 9, 8, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
+};
+
+Array random_images(const Shape& shape, unsigned seed) {  // channels-last, as oneDNN wants them
+  return wg::transpose(random_array({shape[0], shape[2], shape[3], shape[1]}, seed), {0, 3, 1, 2});
+}
+
+/// A convolution and its two derivatives, by name.
+struct Convolutions {
+  explicit Convolutions(const ConvCase& k)
+      : params(k.params()), x(random_images({k.images, k.channels, k.height, k.width}, 1)),
+        w(random_array({k.outputs, k.channels / k.groups, k.kernel[0], k.kernel[1]}, 2)),
+        ct(random_images({k.images, k.outputs, wg::ConvGeometry(params).out(0), wg::ConvGeometry(params).out(1)}, 3)) {}
+
+  Array compute(const wg::Primitive& primitive) const {
+    if (&primitive == &wg::conv_primitive) return wg::bind(primitive, x, w, params);
+    if (&primitive == &wg::conv_input_primitive) return wg::bind(primitive, ct, w, params);
+    return wg::bind(primitive, x, ct, params);
+  }
+
+  wg::Params params;
+  Array x, w, ct;
+};
+
+const wg::Primitive* const conv_primitives[] = {&wg::conv_primitive, &wg::conv_input_primitive,
+                                                &wg::conv_kernel_primitive};
+
+/// Counts the kernels that are asked for: none by what oneDNN takes as it is.
+class KernelCount {
+ public:
+  KernelCount() {
+    wg::cpu::set_kernel_observer([this](std::string_view) { ++count_; });
+  }
+  ~KernelCount() { wg::cpu::set_kernel_observer({}); }
+  int count() const { return count_; }
+
+ private:
+  int count_ = 0;
+};
+
+TEST(OneDnn, TakesConvolutionsOfFloat32AndAgreesWithOurKernels) {
+  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+  for (const ConvCase& k : conv_cases) {
+    const Convolutions convolutions(k);
+    for (const wg::Primitive* primitive : conv_primitives) {
+      SCOPED_TRACE(testing::Message() << k.name << ", " << primitive->name);
+      std::optional<Array> ours;
+      {
+        const wg::cpu::KernelScope scope;
+        const KernelCount kernels;
+        ours = convolutions.compute(*primitive);
+        EXPECT_GE(kernels.count(), 1);
+      }
+      for (int threads : {1, 2}) {
+        const Threads scope(threads);
+        const KernelCount kernels;
+        const Array got = convolutions.compute(*primitive);
+        EXPECT_EQ(kernels.count(), 0);
+        expect_near(got, *ours, 5e-5f);
+      }
+    }
+  }
+}
+
+TEST(OneDnn, ConvolutionsGiveTheSameBitsOnEveryRun) {
+  for (const ConvCase& k : conv_cases) {
+    const Convolutions convolutions(k);
+    for (const wg::Primitive* primitive : conv_primitives) {
+      for (int threads : {1, 2}) {
+        const Threads scope(threads);
+        const auto first = convolutions.compute(*primitive).to_vector<float>();
+        for (int i = 0; i < 10; ++i)
+          ASSERT_EQ(first, convolutions.compute(*primitive).to_vector<float>()) << k.name << ", " << primitive->name;
+      }
+    }
+  }
+}
+
+TEST(OneDnn, IsOffUnderTheThreadSanitizer) {
+  if (!wg::test::thread_sanitized) GTEST_SKIP() << "built without it";
+  EXPECT_EQ(wg::cpu::onednn::library(), nullptr) << "ctest sets WENGERT_ONEDNN=off";
+}
+
 TEST(OneDnn, WorksInAForkedChild) {
   const Threads scope(2);
   const Array a = random_array({256, 256}, 1);
@@ -168,6 +279,48 @@ TEST(OneDnn, LeavesTheThreadsOfOpenMpAlone) {
   wg::matmul(a, a);
   EXPECT_EQ(library->get_max_threads(), 3);
   library->set_num_threads(1);
+}
+
+/// A convolution of a size of its own for every number, of kernels that fit on it.
+bool convolves(int64_t number) {
+  const int64_t height = 8 + number % 64, width = 8 + number / 64 % 64;
+  return wg::conv2d(wg::ones({2, 8, height, width}), wg::ones({8, 8, 3, 3})).shape() ==
+      Shape{2, 8, height - 2, width - 2};
+}
+
+/// How a child ended: by itself, or by our hand after 20 s. Its own alarm would not do: signals wait inside oneDNN.
+std::string end_of(pid_t child) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() > limit) {
+      ::kill(child, SIGKILL);
+      ::waitpid(child, &status, 0);
+      return "hung";
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  return !WIFEXITED(status) ? "died" : WEXITSTATUS(status) == 0 ? "well" : "wrong";
+}
+
+// A suite of its own, so that ctest runs it where oneDNN is not loaded yet: the first children meet its loading.
+TEST(OneDnnFork, ChildrenConvolveWhateverOtherThreadsWereMaking) {
+  if (wg::test::sanitized) GTEST_SKIP() << "its threads do not survive a fork";
+  std::atomic<bool> stop = false;
+  std::atomic<int64_t> next = 1;
+  std::thread other([&] {
+    while (!stop) convolves(next++);
+  });
+  for (int i = 0; i < 40 && !testing::Test::HasFailure(); ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      wg::set_program_observer(nullptr);  // the tests' own has a lock
+      ::_exit(convolves(next) && convolves(next - 1) && convolves(4095 - i) ? 0 : 1);
+    }
+    EXPECT_EQ(end_of(child), "well") << "fork " << i;
+  }
+  stop = true;
+  other.join();
 }
 
 }  // namespace

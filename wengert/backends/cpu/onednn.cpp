@@ -2,8 +2,11 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
+
+#include "wengert/array/fork.hpp"
 
 namespace wengert::cpu::onednn {
 namespace {
@@ -58,15 +61,30 @@ bool load(Library& library) {
       library.stream_create(&library.stream, library.engine, dnnl_stream_default_flags) == dnnl_success;
 }
 
+constinit std::mutex making_mutex;
+constinit std::atomic<bool> looked_for{false};
+constinit std::atomic<const Library*> found{nullptr};
+
+const bool registered = [] {
+  const auto unlock = [] { making_mutex.unlock(); };
+  handle_fork(ForkPlace::onednn, {[] { making_mutex.lock(); }, unlock, unlock});
+  return true;
+}();
+
 }  // namespace
 
+std::mutex& making() { return making_mutex; }
+
 const Library* library() {
-  // Never unloaded: kernels that it made may still be in use when the process ends.
-  static const Library* const loaded = [] {
-    auto* library = new Library;
-    return load(*library) ? library : nullptr;
-  }();
-  return loaded;
+  if (!looked_for.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(making_mutex);
+    if (!looked_for.load(std::memory_order_relaxed)) {
+      auto* library = new Library;  // never unloaded: kernels that it made may be in use when the process ends
+      if (load(*library)) found.store(library, std::memory_order_relaxed);
+      looked_for.store(true, std::memory_order_release);
+    }
+  }
+  return found.load(std::memory_order_relaxed);
 }
 
 OneThread::OneThread(const Library& library) : library_(library), saved_(library.get_max_threads()) {

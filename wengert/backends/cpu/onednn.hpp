@@ -8,6 +8,8 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <signal.h>
 
+#include <mutex>
+
 namespace wengert::cpu::onednn {
 
 /// The functions of the C API that claims use, under their own names without the prefix.
@@ -46,6 +48,10 @@ struct Library {
 /// The library, or nullptr where there is none, its version is unknown, or WENGERT_ONEDNN=off. Loaded by the first
 /// call.
 const Library* library();
+
+/// Held while oneDNN is loaded and while it makes a primitive: then it holds locks of its own, which a child forked
+/// meanwhile would inherit. So forks wait for it. Taken inside OneThread: no signal handler runs under it.
+std::mutex& making();
 
 /// While it lives, calls of oneDNN from this thread use this thread alone, and signals that are not faults wait: its
 /// products use the stack pointer as one more pointer to data, and a handler would be called on top of the heap. What

@@ -218,7 +218,7 @@ class Convolution final : public compile::ClaimedCall {
   };
 
   const Part& part(int64_t images) {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(making());
     auto& made = parts_[images];
     if (!made) made = std::make_unique<Part>(problem_, images);
     return *made;
@@ -269,8 +269,7 @@ class Convolution final : public compile::ClaimedCall {
   }
 
   Problem problem_;
-  std::mutex mutex_;
-  std::map<int64_t, std::unique_ptr<Part>> parts_;
+  std::map<int64_t, std::unique_ptr<Part>> parts_;  // by images; changed under making()
 };
 
 std::optional<Direction> direction_of(const Equation& e) {
