@@ -1,13 +1,15 @@
 """Runs PyTorch beside Wengert in one run: the same inputs and parameters, answers checked first, the two taking turns.
 Prints ours, theirs and the ratio, with the target of each. Times are the shortest of all rounds.
 
-    compare.py [--build build] [--rounds 3] [--seconds 1.5] [eager] [operations] [train]
+    compare.py [--build build] [--rounds 3] [--seconds 1.5] [eager] [operations] [train] [costs]
 
 Targets against PyTorch are ratios of times (theirs / ours); those of large arrays are shares of the C triad's bandwidth,
-bytes counted without write-allocate; that of products is oneDNN called directly (matmul_benchmark measures it).
+bytes counted without write-allocate; those of products are shares of the speed of oneDNN called directly, and of the
+bandwidth of reading. Costs are the time of compiling kernels and starting programs, and sizes.
 """
 
 import argparse
+import json
 import math
 import os
 import subprocess
@@ -52,9 +54,14 @@ def torch_eager(budget):
         (torch.tanh(w * x) + y).sum().backward()
         return w.grad
 
-    report("x + y, 4", best_seconds(lambda: x + y, budget, 500))
-    report("x + y, 1024", best_seconds(lambda: long_x + long_y, budget, 500))
-    report("grad of sum(tanh(w*x)+y), 4", best_seconds(gradient, budget, 100))
+    functions = {"x + y, 4": (lambda: x + y, 500), "x + y, 1024": (lambda: long_x + long_y, 500),
+                 "grad of sum(tanh(w*x)+y), 4": (gradient, 100)}
+    for name, (f, calls) in functions.items():
+        if budget:
+            report(name, best_seconds(f, budget, calls))
+        else:
+            for i, value in enumerate(f()[:4].tolist()):
+                report(f"answer {i} of {name}", value)
 
 
 def torch_operations(threads, folder, budget):
@@ -78,13 +85,13 @@ def torch_operations(threads, folder, budget):
         a, b = x.flatten()[: size * size].reshape(size, size).clone(), y.flatten()[: size * size].reshape(size, size).clone()
         functions[f"matmul {size}"] = lambda a=a, b=b: a @ b
     for name, f in functions.items():
-        theirs, ours = f(), read(f"{name}.ours.bin")
-        theirs = theirs[:16].flatten() if theirs.dim() == 2 else theirs
-        difference = ((theirs - ours).abs() / (1 + theirs.abs())).max().item()
+        if budget:
+            report(name, best_seconds(f, budget))
+            continue
+        theirs = f().flatten()
+        difference = ((theirs - read(f"{name}.ours.bin")).abs() / (1 + theirs.abs())).max().item()
         if not difference < 2e-4:
             sys.exit(f"{name}: answers differ by {difference}")
-        del theirs
-        report(name, best_seconds(f, budget))
 
 
 def status(name):
@@ -132,37 +139,43 @@ def torch_train(model, threads, folder, budget, best_form):
     report("first step", time.perf_counter() - start)
     for _ in range(3):
         step()
-    report("loss after four steps", value)
-    report("step", best_seconds(step, budget))
+    report("answer loss after four steps", value)
+    if budget:
+        report("step", best_seconds(step, budget))
     report("memory", status("VmHWM:") - before)
 
 
 # Both, taking turns -------------------------------------------------------------------------------------------------
 
 
-def run(command, environment=None):
-    output = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True,
-                            env={**os.environ, **(environment or {})}).stdout
+def run(command):
+    output = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
     return {name: float(value) for name, value in (line.split("\t") for line in output.splitlines())}
 
 
 class Comparison:
     def __init__(self, options):
         self.options = options
-        self.ours = [SOURCE / options.build / "benchmarks" / "workloads"]
+        self.benchmarks = SOURCE / options.build / "benchmarks"
+        self.ours = [self.benchmarks / "workloads"]
         self.theirs = [sys.executable, __file__, "--worker"]
 
-    def measure(self, *competitors):
-        """The least of every number of each competitor over all rounds."""
+    def measure(self, seconds, *competitors):
+        """The least of every number of each competitor over all rounds, after their answers were found to agree."""
+        answers = [run([*command[:1], *[0 if part is seconds else part for part in command[1:]]]) for command in competitors]
+        for other in answers[1:]:
+            for name, value in other.items():
+                if name.startswith("answer") and not abs(value - answers[0][name]) <= 1e-4 * (1 + abs(value)):
+                    sys.exit(f"{name[7:]}: {answers[0][name]}, wanted {value}")
         best = [{} for _ in competitors]
         for _ in range(self.options.rounds):
             for numbers, command in zip(best, competitors):
                 for name, value in run(command).items():
-                    numbers[name] = value if name.startswith("loss") else min(value, numbers.get(name, math.inf))
+                    numbers[name] = min(value, numbers.get(name, math.inf))
         return best
 
     def eager(self):
-        ours, theirs = self.measure([*self.ours, "eager", 0.3], [*self.theirs, "eager", 0.3])
+        ours, theirs = self.measure(0.3, [*self.ours, "eager", 0.3], [*self.theirs, "eager", 0.3])
         print(f"\n{'latency on one thread, ns':<34}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}   target")
         for name, target in zip(ours, ("40 ns", "100 ns", "500 ns")):
             print(f"{name:<34}{1e9 * ours[name]:>10.0f}{1e9 * theirs[name]:>10.0f}{theirs[name] / ours[name]:>8.1f}   {target}")
@@ -170,38 +183,58 @@ class Comparison:
     def operations(self):
         for threads in (1, 2):
             with tempfile.TemporaryDirectory() as folder:
-                arguments = ["operations", threads, folder, self.options.seconds / 3]
-                ours, theirs = self.measure([*self.ours, *arguments], [*self.theirs, *arguments])
+                seconds = self.options.seconds / 3
+                arguments = [threads, folder, seconds]
+                ours, theirs, direct = self.measure(seconds, [*self.ours, "operations", *arguments],
+                                                    [*self.theirs, "operations", *arguments],
+                                                    [*self.ours, "direct", *arguments])
             unit = SIDE * SIDE * 4
-            triad = 3 * unit / ours["triad"]
-            print(f"\n4096 x 4096 float32, {threads} thread(s), GB/s{'':<8}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}{'of triad':>10}   target")
-            print(f"{'triad in C':<42}{triad / 1e9:>10.1f}")
+            bandwidth = {"triad": 3 * unit / direct["triad"], "reading": unit / direct["reading"]}
+            print(f"\n4096 x 4096 float32, {threads} thread(s), GB/s{'':<8}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}{'share':>8}   target")
+            for name, bytes_per_second in bandwidth.items():
+                print(f"{name + ' in C':<42}{bytes_per_second / 1e9:>10.1f}")
             for name in OPERATIONS[:7]:
                 moved = unit * {"add": 3, "matvec": 1}.get(name, 2)
-                share = f"{moved / ours[name] / triad:>10.0%}"
-                target = "85 % of reading (matmul_benchmark)" if name == "matvec" else "85 % of triad"
+                limit = "reading" if name == "matvec" else "triad"
                 print(f"{name:<42}{moved / ours[name] / 1e9:>10.1f}{moved / theirs[name] / 1e9:>10.1f}"
-                      f"{theirs[name] / ours[name]:>8.2f}{share}   {target}")
-            print(f"{'products, GFLOP/s':<42}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}")
+                      f"{theirs[name] / ours[name]:>8.2f}{moved / ours[name] / bandwidth[limit]:>8.0%}   85 % of {limit}")
+            print(f"{'products, GFLOP/s':<42}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}{'oneDNN':>10}{'share':>8}   target")
             for name in OPERATIONS[7:]:
                 work = 2 * int(name.split()[1]) ** 3 / 1e9
-                print(f"{name:<42}{work / ours[name]:>10.1f}{work / theirs[name]:>10.1f}{theirs[name] / ours[name]:>8.2f}")
+                print(f"{name:<42}{work / ours[name]:>10.1f}{work / theirs[name]:>10.1f}{theirs[name] / ours[name]:>8.2f}", end="")
+                if name in direct:
+                    print(f"{work / direct[name]:>10.1f}{direct[name] / ours[name]:>8.0%}   97 % of oneDNN", end="")
+                print()
 
     def train(self):
         print(f"\n{'training step, two threads':<34}{'Wengert':>10}{'PyTorch':>10}{'best form':>10}{'ratio':>8}   target")
         for model, target in (("mlp", "1.5 x eager"), ("cnn", "1.0 x best form, aim 1.3")):
             with tempfile.TemporaryDirectory() as folder:
-                arguments = ["train", model, 2, folder, self.options.seconds]
-                ours, eager, best = self.measure([*self.ours, *arguments], [*self.theirs, *arguments],
+                seconds = self.options.seconds
+                arguments = ["train", model, 2, folder, seconds]
+                ours, eager, best = self.measure(seconds, [*self.ours, *arguments], [*self.theirs, *arguments],
                                                  [*self.theirs, *arguments, "best"])
-            for theirs in (eager, best):
-                if abs(theirs["loss after four steps"] / ours["loss after four steps"] - 1) > 1e-3:
-                    sys.exit(f"{model}: losses differ: {ours}, {theirs}")
             peer = eager if model == "mlp" else best
             for name, unit, scale in (("step", "ms", 1e3), ("first step", "ms", 1e3), ("memory", "MiB", 2**-20)):
                 print(f"{model + ', ' + name + ', ' + unit:<34}{scale * ours[name]:>10.2f}{scale * eager[name]:>10.2f}"
                       f"{scale * best[name]:>10.2f}{peer[name] / ours[name]:>8.2f}   "
                       f"{target if name == 'step' else 'at most theirs' if name == 'memory' else ''}")
+
+    def costs(self):
+        output = subprocess.run([self.benchmarks / "compile_benchmark", "--benchmark_filter=/clang/", "--benchmark_format=json",
+                                 f"--benchmark_repetitions={self.options.rounds}"], check=True, stdout=subprocess.PIPE).stdout
+        least = {}
+        for row in json.loads(output)["benchmarks"]:
+            if row["run_type"] == "iteration":
+                key = row["name"].split("/")[0], row["label"]
+                least[key] = min(row["real_time"], least.get(key, math.inf))
+        kernels = list(dict.fromkeys(label for _, label in least))
+        print(f"\n{'from the text of a kernel to code, ms':<42}{''.join(f'{kernel:>20}' for kernel in kernels)}   target")
+        for way, name, target in (("first", "first in a process, clang loaded", 80), ("later", "later", 30),
+                                  ("disk", "first, from the disk cache", 1)):
+            print(f"{name:<42}{''.join(f'{least[way, kernel]:>20.2f}' for kernel in kernels)}   {target} ms")
+        print(flush=True)
+        subprocess.run([sys.executable, SOURCE / "benchmarks" / "footprint.py", SOURCE / self.options.build], check=True)
 
 
 def main():
@@ -215,7 +248,7 @@ def main():
             torch_train(arguments[0], int(arguments[1]), Path(arguments[2]), float(arguments[3]), len(arguments) > 4)
         return
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*", default=["eager", "operations", "train"])
+    parser.add_argument("what", nargs="*", default=["eager", "operations", "train", "costs"])
     parser.add_argument("--build", default="build")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5)

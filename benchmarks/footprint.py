@@ -67,6 +67,9 @@ def main():
         seconds, _, peak = measure([program], 20, environment)
         row("start, add two arrays, print the sum, end", f"{seconds * 1e3:.1f} ms", "20 ms")
         row("memory of that program", f"{peak / 1e6:.0f} MB", "")
+        loaded = subprocess.run([program], env={**environment, "LD_DEBUG": "files"}, capture_output=True, text=True, check=True)
+        compiler = "LLVM" in loaded.stderr or "wengert_clang" in loaded.stderr
+        row("compiler that it loads", "clang" if compiler else "none", "none")
 
 
 if __name__ == "__main__":
