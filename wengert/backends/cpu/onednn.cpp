@@ -79,8 +79,8 @@ const Library* library() {
   if (!looked_for.load(std::memory_order_acquire)) {
     const std::lock_guard lock(making_mutex);
     if (!looked_for.load(std::memory_order_relaxed)) {
-      auto* library = new Library;  // never unloaded: kernels that it made may be in use when the process ends
-      if (load(*library)) found.store(library, std::memory_order_relaxed);
+      static Library loaded;  // never unloaded: kernels that it made may be in use when the process ends
+      if (load(loaded)) found.store(&loaded, std::memory_order_relaxed);
       looked_for.store(true, std::memory_order_release);
     }
   }
