@@ -1,6 +1,9 @@
 # Everything from outside; tools/setup.sh installs the Debian package of each.
 
 find_package(Threads REQUIRED)
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 OLD)  # Debian's Boost headers come without the configuration that newer cmakes look for
+endif()
 find_package(Boost 1.75 REQUIRED)          # PFR, headers only
 find_package(fmt 9 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
