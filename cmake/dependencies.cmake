@@ -2,7 +2,7 @@
 
 find_package(Threads REQUIRED)
 if(POLICY CMP0167)
-  cmake_policy(SET CMP0167 OLD)  # Debian's Boost headers come without the configuration that newer cmakes look for
+  cmake_policy(SET CMP0167 OLD)  # headers that come without a package file do as well
 endif()
 find_package(Boost 1.75 REQUIRED)          # PFR, headers only
 find_package(fmt 9 REQUIRED)

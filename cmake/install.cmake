@@ -13,7 +13,7 @@ install(EXPORT wengert NAMESPACE wengert:: FILE wengert-targets.cmake DESTINATIO
 
 file(WRITE ${PROJECT_BINARY_DIR}/wengert-config.cmake [[
 include(CMakeFindDependencyMacro)
-if(POLICY CMP0167)  # Debian's Boost brings no package file of its own
+if(POLICY CMP0167)  # headers that come without a package file do as well
   cmake_policy(SET CMP0167 OLD)
 endif()
 find_dependency(Boost 1.75)  # PFR, in the public headers
