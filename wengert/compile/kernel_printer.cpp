@@ -199,15 +199,18 @@ std::string KernelPrinter::indexed_offset(int64_t buffer, std::span<const int32_
 // Loops -------------------------------------------------------------------------------------------------
 
 std::vector<int32_t> KernelPrinter::needed_inside(std::span<const int32_t> roots, uint64_t given) const {
+  return needed_where(roots, [&](int32_t id) { return (graph_.node(id).free & ~given & inner_axes_) != 0; });
+}
+
+std::vector<int32_t> KernelPrinter::needed_where(std::span<const int32_t> roots,
+                                                 const std::function<bool(int32_t)>& computed) const {
   std::vector<bool> needed(static_cast<size_t>(graph_.size()));
   std::vector<int32_t> stack(roots.begin(), roots.end());
   while (!stack.empty()) {
     const int32_t id = stack.back();
     stack.pop_back();
     const Node& n = graph_.node(id);
-    if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce ||
-        !(n.free & ~given & inner_axes_))
-      continue;
+    if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !computed(id)) continue;
     needed[static_cast<size_t>(id)] = true;
     if (cached_.count(id) && cached_.at(id)) continue;
     if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;

@@ -2,6 +2,7 @@
 // functions that they end in. A KernelPrinter for each kind of schedule says what stands in the loops.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -72,6 +73,8 @@ class KernelPrinter {
 
   /// Nodes that `roots` need and that are computed inside the loop: varying ones, operands first.
   std::vector<int32_t> needed_inside(std::span<const int32_t> roots, uint64_t given) const;
+  /// The nodes that `roots` need and for which `computed` holds, in order; others are known where these are computed.
+  std::vector<int32_t> needed_where(std::span<const int32_t> roots, const std::function<bool(int32_t)>& computed) const;
   bool varying(int32_t id) const { return (graph_.node(id).free & inner_axes_) != 0; }
   std::vector<int> loop_axes(uint64_t axes) const;
   /// The reductions of one depth, those over the same axes together.

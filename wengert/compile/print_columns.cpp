@@ -28,7 +28,8 @@ class ColumnsPrinter : public ReductionPrinter {
     }
     std::vector<int32_t> values;
     for (const Store& store : nest_.stores) values.push_back(store.value.id());
-    for (int32_t id : column_nodes(values)) print_value("      ", id);
+    // After the reductions: what depends on one of them or on the column.
+    for (int32_t id : needed_where(values, [&](int32_t node) { return varying(node); })) print_value("      ", id);
     for (size_t s = 0; s < nest_.stores.size(); ++s) line("      ", store_text(s));
     line("    ", "}");
     finish_columns();
@@ -37,26 +38,6 @@ class ColumnsPrinter : public ReductionPrinter {
   int64_t elements_of_iteration(int64_t inside) const override {
     const int64_t n = std::max<int64_t>(extents_[static_cast<size_t>(schedule_.inner)], 1);
     return inside / n * std::min<int64_t>(n, column_block);
-  }
-
-  /// Varying nodes after the reductions: everything that depends on a reduction or on the column.
-  std::vector<int32_t> column_nodes(std::span<const int32_t> roots) const {
-    std::vector<bool> needed(static_cast<size_t>(graph_.size()));
-    std::vector<int32_t> stack(roots.begin(), roots.end());
-    while (!stack.empty()) {
-      const int32_t id = stack.back();
-      stack.pop_back();
-      const Node& n = graph_.node(id);
-      if (needed[static_cast<size_t>(id)] || n.op == Op::constant || n.op == Op::reduce || !varying(id)) continue;
-      needed[static_cast<size_t>(id)] = true;
-      if (n.op == Op::load && accesses_.loads[static_cast<size_t>(id)]) continue;
-      for (int32_t c : graph_.children(n)) stack.push_back(c);
-    }
-    std::vector<int32_t> ids;
-    for (int32_t id = 0; id < graph_.size(); ++id) {
-      if (needed[static_cast<size_t>(id)]) ids.push_back(id);
-    }
-    return ids;
   }
 
   /// Reductions of a block of columns, an accumulator for each column.
