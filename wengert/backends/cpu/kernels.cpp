@@ -136,11 +136,13 @@ void KernelStore::before_fork() {
   lock.unlock();
   store.loading_mutex_.lock();
   store.mutex_.lock();
+  store.observer_mutex_.lock();
 }
 
 void KernelStore::after_fork_in_parent() {
   KernelStore& store = instance();
   --store.forks_;
+  store.observer_mutex_.unlock();
   store.mutex_.unlock();
   store.loading_mutex_.unlock();
 }
