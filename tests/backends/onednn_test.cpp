@@ -50,8 +50,14 @@ void expect_near(const Array& a, const Array& b, float tolerance) {
   for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], y[i], tolerance * (1 + std::fabs(y[i]))) << "element " << i;
 }
 
-TEST(OneDnn, AgreesWithOurKernels) {
-  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+class OneDnn : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN: not installed, or WENGERT_ONEDNN=off";
+  }
+};
+
+TEST_F(OneDnn, AgreesWithOurKernels) {
   for (int threads : {1, 2}) {
     const Threads scope(threads);
     for (int64_t m : {2, 17, 64, 130, 300})
@@ -70,8 +76,7 @@ TEST(OneDnn, AgreesWithOurKernels) {
   }
 }
 
-TEST(OneDnn, TakesProductsOfFloat32) {
-  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+TEST_F(OneDnn, TakesProductsOfFloat32) {
   int kernels = 0;
   wg::cpu::set_kernel_observer([&](std::string_view) { ++kernels; });
   const Array a = random_array({71, 67}, 1);
@@ -85,7 +90,7 @@ TEST(OneDnn, TakesProductsOfFloat32) {
   wg::cpu::set_kernel_observer({});
 }
 
-TEST(OneDnn, CopiesWhatItCannotRead) {
+TEST_F(OneDnn, CopiesWhatItCannotRead) {
   const Array a = random_array({6, 5, 7}, 1), b = random_array({5, 8, 7}, 2), c = random_array({7, 6, 5}, 3);
   const auto all = [&] {
     return std::vector<Array>{wg::tensordot(a, b, {1, 2}, {0, 2}), wg::tensordot(b, a, {0, 2}, {1, 2}),
@@ -98,7 +103,7 @@ TEST(OneDnn, CopiesWhatItCannotRead) {
   for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], expected[i], 1e-5f);
 }
 
-TEST(OneDnn, WalksThroughStacks) {
+TEST_F(OneDnn, WalksThroughStacks) {
   for (int threads : {1, 2}) {
     const Threads scope(threads);
     const Array a = random_array({3, 5, 7, 9}, 1), b = random_array({3, 5, 9, 4}, 2), c = random_array({5, 9, 3, 8}, 3);
@@ -112,7 +117,7 @@ TEST(OneDnn, WalksThroughStacks) {
   }
 }
 
-TEST(OneDnn, GivesTheSameBitsOnEveryRun) {
+TEST_F(OneDnn, GivesTheSameBitsOnEveryRun) {
   const Array a = random_array({257, 300}, 1), b = random_array({300, 191}, 2);
   for (int threads : {1, 2}) {
     const Threads scope(threads);
@@ -183,8 +188,7 @@ class KernelCount {
   int count_ = 0;
 };
 
-TEST(OneDnn, TakesConvolutionsOfFloat32AndAgreesWithOurKernels) {
-  if (!wg::cpu::onednn::library()) GTEST_SKIP() << "no oneDNN on this machine";
+TEST_F(OneDnn, TakesConvolutionsOfFloat32AndAgreesWithOurKernels) {
   for (const ConvCase& k : conv_cases) {
     const Convolutions convolutions(k);
     for (const wg::Primitive* primitive : conv_primitives) {
@@ -207,7 +211,7 @@ TEST(OneDnn, TakesConvolutionsOfFloat32AndAgreesWithOurKernels) {
   }
 }
 
-TEST(OneDnn, ConvolutionsGiveTheSameBitsOnEveryRun) {
+TEST_F(OneDnn, ConvolutionsGiveTheSameBitsOnEveryRun) {
   for (const ConvCase& k : conv_cases) {
     const Convolutions convolutions(k);
     for (const wg::Primitive* primitive : conv_primitives) {
@@ -221,12 +225,12 @@ TEST(OneDnn, ConvolutionsGiveTheSameBitsOnEveryRun) {
   }
 }
 
-TEST(OneDnn, IsOffUnderTheThreadSanitizer) {
+TEST(OneDnnSetting, IsOffUnderTheThreadSanitizer) {
   if (!wg::test::thread_sanitized) GTEST_SKIP() << "built without it";
   EXPECT_EQ(wg::cpu::onednn::library(), nullptr) << "ctest sets WENGERT_ONEDNN=off";
 }
 
-TEST(OneDnn, WorksInAForkedChild) {
+TEST_F(OneDnn, WorksInAForkedChild) {
   const Threads scope(2);
   const Array a = random_array({256, 256}, 1);
   const auto before = wg::matmul(a, a).to_vector<float>();
@@ -241,7 +245,7 @@ TEST(OneDnn, WorksInAForkedChild) {
 }
 
 // oneDNN's products use the stack pointer as a pointer to data: a handler that ran on it wrote over the heap.
-TEST(OneDnn, LeavesSignalHandlersTheirStack) {
+TEST_F(OneDnn, LeavesSignalHandlersTheirStack) {
   const Array a = random_array({300, 256}, 1), b = random_array({256, 128}, 2),
               bt = wg::transpose(random_array({128, 256}, 3));
   const Array x = random_array({8, 16, 14, 14}, 4), k = random_array({16, 16, 3, 3}, 5);
@@ -271,9 +275,8 @@ TEST(OneDnn, LeavesSignalHandlersTheirStack) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
 }
 
-TEST(OneDnn, LeavesTheThreadsOfOpenMpAlone) {
+TEST_F(OneDnn, LeavesTheThreadsOfOpenMpAlone) {
   const auto* library = wg::cpu::onednn::library();
-  if (!library) GTEST_SKIP() << "no oneDNN on this machine";
   library->set_num_threads(3);
   const Array a = random_array({64, 64}, 1);
   wg::matmul(a, a);
