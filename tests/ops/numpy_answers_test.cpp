@@ -2,36 +2,14 @@
 // tests/fixtures/make_numpy_answers.py and make_numpy_room_answers.py.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "tests/ops/primitive_testing.hpp"
+#include "tests/ops/recorded.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 
 namespace wengert::testing {
 namespace {
-
-using Json = nlohmann::json;
-
-struct Recorded {
-  Values values;
-  Dtype dtype;
-  Shape shape;
-};
-
-Recorded decode(const Json& json) {
-  Recorded x{{}, dtype_from_name(json["dtype"].get<std::string>()), {}};
-  for (const Json& length : json["shape"]) x.shape.push_back(length.get<int64_t>());
-  for (const Json& v : json["values"]) {
-    if (v.is_string()) x.values.push_back(std::strtold(v.get<std::string>().c_str(), nullptr));
-    else if (v.is_boolean()) x.values.push_back(v.get<bool>());
-    else if (v.is_number_integer()) x.values.push_back(static_cast<Real>(v.get<int64_t>()));
-    else
-      x.values.push_back(x.dtype == float32 ? static_cast<Real>(static_cast<float>(v.get<double>())) : v.get<double>());
-  }
-  return x;
-}
 
 /// A number, list or text as a parameter of the same kind as another one.
 Param decode_param(const Json& json, const Param& like) {
@@ -69,16 +47,8 @@ Tolerance tolerance(const Primitive& p, Dtype dtype) {
   return {2, dtype == float32 ? 1e-6 : 1e-14};
 }
 
-/// The recorded files: see the make_*.py of the same names.
-std::vector<Json> recordings() {
-  std::vector<Json> files;
-  for (const char* name : {"numpy_answers", "numpy_room_answers"}) {
-    std::ifstream file(std::string(WENGERT_SOURCE_DIR "/tests/fixtures/") + name + ".json");
-    EXPECT_TRUE(file.is_open()) << name;
-    files.push_back(Json::parse(file));
-  }
-  return files;
-}
+/// What the make_*.py of these names recorded.
+std::vector<Json> recordings() { return {recording("numpy_answers"), recording("numpy_room_answers")}; }
 
 class PlainEvaluator : public ::testing::TestWithParam<Placement> {};
 
