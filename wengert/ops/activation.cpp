@@ -36,11 +36,11 @@ Array tanh_density(const Array& x) {
 
 const Primitive relu_primitive{
     .name = "relu",
-    .doc = "y = max(x, 0). x: numeric. The derivative is 0 at 0.",
+    .doc = "y = max(x, 0). x: numeric. The derivative is 0 at 0, and 1 at NaN.",
     .traits = Trait::elementwise | Trait::cheap,
     .infer = same_numeric,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results { return maximum(in[0], 0); },
-    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return where(e.out() > 0, d[0], 0); },
+    .tangent = [](const RuleEquation& e, Tangents d) -> Results { return where(e.out() <= 0, 0, d[0]); },
     .samples = {.cases = unary_cases, .special = {0, -0.0, inf, -inf, nan}, .smooth = false},
 };
 
@@ -72,13 +72,13 @@ const Primitive elu_primitive{
 
 const Primitive relu6_primitive{
     .name = "relu6",
-    .doc = "y = min(max(x, 0), 6). x: numeric. The derivative is 0 at 0 and at 6.",
+    .doc = "y = min(max(x, 0), 6). x: numeric. The derivative is 0 at 0 and at 6, and 1 at NaN.",
     .traits = Trait::elementwise | Trait::cheap,
     .infer = same_numeric,
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results { return clamp(in[0], 0, 6); },
     .tangent = [](const RuleEquation& e, Tangents d) -> Results {
       const Array& y = e.out();
-      return where(logical_and(y > 0, y < 6), d[0], 0);
+      return where(logical_or(y <= 0, y >= 6), 0, d[0]);
     },
     .samples = {.cases = unary_cases, .range = {-4, 9}, .special = {0, 6, inf, -inf, nan}, .smooth = false},
 };

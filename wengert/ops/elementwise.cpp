@@ -459,7 +459,7 @@ const Primitive max_primitive{
     .name = "max",
     .doc =
         "z = the larger of x and y, and 0 of 0 and -0; NaN if either is. x, y: equal dtypes and shapes. Ties share the "
-        "derivative.",
+        "derivative, and so do NaN and a number.",
     .traits = Trait::elementwise | Trait::cheap | Trait::commutative,
     .operands = {"a", "b"},
     .infer = same_type,
@@ -475,7 +475,7 @@ const Primitive min_primitive{
     .name = "min",
     .doc =
         "z = the smaller of x and y, and -0 of 0 and -0; NaN if either is. x, y: equal dtypes and shapes. Ties share the "
-        "derivative.",
+        "derivative, and so do NaN and a number.",
     .traits = Trait::elementwise | Trait::cheap | Trait::commutative,
     .operands = {"a", "b"},
     .infer = same_type,
