@@ -6,6 +6,7 @@
 
 #include <mutex>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "wengert/program/observer.hpp"
@@ -56,17 +57,19 @@ std::string fault_of(const Program& program) {
   } catch (const std::exception& error) { return error.what(); }
 }
 
+thread_local bool unchecked = false;
+
 void check(const Program& program) {
-  thread_local bool checking = false;  // the parser makes programs too
-  if (checking) return;
+  if (unchecked) return;
   const uint64_t key = key_of(program);
   {
     const std::lock_guard lock(passed().mutex);
     if (passed().keys.contains(key)) return;
   }
-  checking = true;
-  const std::string fault = fault_of(program);
-  checking = false;
+  const std::string fault = [&] {
+    const UncheckedPrograms scope;  // the parser makes programs too
+    return fault_of(program);
+  }();
   if (!fault.empty()) {
     ADD_FAILURE() << to_string(program) << "\n" << fault;
     return;
@@ -83,6 +86,9 @@ class CheckPrograms : public ::testing::Environment {
 const auto* const environment = ::testing::AddGlobalTestEnvironment(new CheckPrograms);
 
 }  // namespace
+
+UncheckedPrograms::UncheckedPrograms() : before_(std::exchange(unchecked, true)) {}
+UncheckedPrograms::~UncheckedPrograms() { unchecked = before_; }
 
 int64_t programs_checked() {
   const std::lock_guard lock(passed().mutex);

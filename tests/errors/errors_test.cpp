@@ -654,7 +654,7 @@ const Row programs[] = {
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[3] = tanh(x)\n  return y\n}"); }, value, "program-parse",
      "parse_program: line 2, equation 0, tanh: result 0 is f32[3], wanted f32[2]"},
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x)\n  return y\n}"); }, value, "program-parse",
-     "parse_program: line 2, equation 0, add: has 1 operand, wanted at least 2"},
+     "parse_program: line 2, equation 0, add: has 1 operand, wanted 2"},
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = add(x, 1:i32[])\n  return y\n}"); }, value,
      "program-parse",
      "parse_program: line 2, equation 0, add: a f32[2], b i32[]: wanted equal dtypes; convert with astype()"},

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "wengert/diff/derive.hpp"
+#include "wengert/ops/elementwise.hpp"
 
 namespace wengert::diff {
 
@@ -19,7 +20,8 @@ struct Entry {
   uint32_t first_slot;  // operand slots, then output slots
   uint16_t operand_count;
   uint16_t output_count;
-  int32_t runtimes;  // index, or -1
+  int32_t runtimes;            // index, or -1
+  std::source_location where;  // of the call: what it does on the way back is named by it too
 };
 
 /// The lists that a tape is made of. They outlive it: most functions are differentiated again and again.
@@ -118,12 +120,16 @@ class Tape final : public Interpreter {
       Array& ct = cotangents[static_cast<size_t>(slot)];
       ct = ct.defined() ? add_cotangents(ct, seeds[i]) : seeds[i];
     }
+    const CallScope scope;
+    const std::source_location where = thread().where;
     while (!memory_.entries.empty()) {
       const Entry& entry = memory_.entries.back();
+      thread().where = entry.where;
       step_back(entry, cotangents);
       while (memory_.residuals.size() > entry.first_residual) memory_.residuals.pop_back();
       memory_.entries.pop_back();
     }
+    thread().where = where;
     std::vector<Array> result;
     result.reserve(memory_.input_slots.size());
     for (int64_t slot : memory_.input_slots) {
@@ -133,7 +139,7 @@ class Tape final : public Interpreter {
   }
 
   bool depends(size_t output) const { return memory_.output_slots[output] >= 0; }
-  static Array add_cotangents(const Array& a, const Array& b);
+  static Array add_cotangents(const Array& a, const Array& b) { return a + b; }
 
  private:
   static constexpr size_t max_operands = 8;
@@ -167,7 +173,7 @@ class Tape final : public Interpreter {
     memory_.entries.push_back({&rule, static_cast<uint32_t>(memory_.residuals.size()),
                                static_cast<uint32_t>(first_slot), static_cast<uint16_t>(in.size()),
                                static_cast<uint16_t>(outputs),
-                               runtimes.empty() ? -1 : static_cast<int32_t>(memory_.runtimes.size())});
+                               runtimes.empty() ? -1 : static_cast<int32_t>(memory_.runtimes.size()), thread().where});
     for (const Source& s : rule.residuals()) {
       const auto i = static_cast<size_t>(s.index);
       memory_.residuals.push_back(s.kind == Source::input        ? share(primals[i])
@@ -254,14 +260,6 @@ class Tape final : public Interpreter {
   TapeMemory& memory_;
   int64_t slots_ = 0;
 };
-
-}  // namespace wengert::diff
-
-#include "wengert/ops/elementwise.hpp"
-
-namespace wengert::diff {
-
-Array Tape::add_cotangents(const Array& a, const Array& b) { return a + b; }
 
 Pullback::Pullback() = default;
 Pullback::~Pullback() = default;

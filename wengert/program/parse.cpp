@@ -18,11 +18,17 @@ struct Fault {
   std::string why;
 };
 
-/// The least number of operands that the primitive is ever called with.
-size_t fewest_operands(const Primitive& primitive) {
-  size_t fewest = SIZE_MAX;
-  for (const Sample& sample : primitive.samples.cases) fewest = std::min(fewest, sample.shapes.size());
-  return fewest;
+/// What is wrong with that many operands. A primitive whose samples all have one count has no other; one whose samples
+/// have several takes any number from the least.
+std::optional<std::string> operand_count_fault(const Primitive& primitive, size_t count) {
+  size_t fewest = SIZE_MAX, most = 0;
+  for (const Sample& sample : primitive.samples.cases) {
+    fewest = std::min(fewest, sample.shapes.size());
+    most = std::max(most, sample.shapes.size());
+  }
+  if (count >= fewest && (count == fewest || most > fewest)) return {};
+  return "has " + std::to_string(count) + (count == 1 ? " operand" : " operands") + ", wanted " +
+      (most > fewest ? "at least " : "") + std::to_string(fewest);
 }
 
 std::optional<Fault> find_fault(const Program& program) {
@@ -34,15 +40,12 @@ std::optional<Fault> find_fault(const Program& program) {
       if (!a.is_constant() && a.id() >= defined) return Fault{i, "an operand is used before its definition"};
       types.push_back(program.type(a));
     }
-    if (const size_t fewest = fewest_operands(*e.primitive); types.size() < fewest) {
-      return Fault{i,
-                   "has " + std::to_string(types.size()) + (types.size() == 1 ? " operand" : " operands") +
-                       ", wanted at least " + std::to_string(fewest)};
-    }
+    if (const auto fault = operand_count_fault(*e.primitive, types.size())) return Fault{i, *fault};
     if (e.results != defined) return Fault{i, "its results are not the next variables"};
     if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
+      const int count = program.params(e).size();
       return Fault{i,
-                   "has " + std::to_string(program.params(e).size()) + " parameters, wanted " +
+                   "has " + std::to_string(count) + (count == 1 ? " parameter" : " parameters") + ", wanted " +
                        std::to_string(e.primitive->params.size())};
     }
     if (e.primitive->infer) {
@@ -119,8 +122,13 @@ class Parser {
     counted_ = at_;
     return 1 + newlines_;
   }
+  /// Over spaces and comments.
   void skip() {
-    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+    while (at_ < text_.size()) {
+      if (text_.substr(at_, 2) == "//") at_ = std::min(text_.find('\n', at_), text_.size());
+      else if (std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+      else return;
+    }
   }
   bool next_is(std::string_view token) {
     skip();
@@ -433,8 +441,11 @@ ProgramPtr parse_program(std::string_view text, std::span<const Array> constants
 
 void verify(const Program& program) {
   if (const std::optional<Fault> fault = find_fault(program)) {
+    const bool known = fault->equation < program.equations().size();
+    const std::string line = known ? to_string(program.location(program.equations()[fault->equation])) : "";
     throw Error(ErrorKind::internal, "program-invalid",
-                "verify: " + place_of(program, fault->equation) + ": " + fault->why);
+                "verify: " + place_of(program, fault->equation) + ": " + fault->why +
+                    (line.empty() ? "" : "; called at " + line));
   }
 }
 

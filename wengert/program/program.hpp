@@ -55,6 +55,8 @@ struct Location {
   const char* file = nullptr;
   uint32_t line = 0;
 };
+/// "train.cpp:41"; empty for one that is not known.
+std::string to_string(const Location& location);
 
 class Program {
  public:
@@ -118,15 +120,17 @@ class ProgramBuilder {
   std::shared_ptr<Program> program_;
 };
 
-/// The text form. parse_program(to_string(p), p.constants()) equals p.
-std::string to_string(const Program& program);
+enum class Lines { hidden, shown };
+/// The text form. parse_program(to_string(p), p.constants()) equals p. With its lines, each equation is followed by where
+/// it was written, "// train.cpp:41": a comment, which the parser passes over.
+std::string to_string(const Program& program, Lines lines = Lines::hidden);
 /// The program of a text. Constants above 64 bytes stand there as names with the hash of their content, and values that
 /// a program took from a function recorded around it as #traced0, #traced1, ...: both are found again among
 /// `constants`, the latter by their number. Throws Error(value, "program-parse") with line and column.
 ProgramPtr parse_program(std::string_view text, std::span<const Array> constants = {});
 
-/// Throws Error(internal, "program-invalid") naming the first equation that breaks a rule: an operand before
-/// its definition, types other than the primitive infers, a parameter of the wrong kind.
+/// Throws Error(internal, "program-invalid") naming the first equation that breaks a rule, and its line: an operand
+/// before its definition, types other than the primitive infers, a parameter of the wrong kind.
 void verify(const Program& program);
 
 }  // namespace wengert

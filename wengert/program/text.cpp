@@ -82,13 +82,13 @@ std::string indented(const std::string& text) {
 
 class Writer {
  public:
-  explicit Writer(const Program& program) : p_(program) {}
+  Writer(const Program& program, Lines lines) : p_(program), lines_(lines) {}
 
   std::string write() {
     std::string text = "program(";
     for (int i = 0; i < p_.input_count(); ++i) text += (i ? ", " : "") + declaration(static_cast<uint32_t>(i));
     text += p_.runtime_count() > 0 ? ") at " + std::to_string(p_.runtime_count()) + " {\n" : ") {\n";
-    for (const Equation& e : p_.equations()) text += "  " + equation(e) + "\n";
+    for (const Equation& e : p_.equations()) text += "  " + equation(e) + comment(e) + "\n";
     text += "  return";
     for (size_t i = 0; i < p_.outputs().size(); ++i) text += (i ? ", " : " ") + atom(p_.outputs()[i]);
     return text + "\n}";
@@ -104,6 +104,11 @@ class Writer {
   }
   int64_t traced_before(uint32_t id) const {
     return std::count_if(p_.constants().begin(), p_.constants().begin() + id, is_traced);
+  }
+
+  std::string comment(const Equation& e) const {
+    const std::string line = lines_ == Lines::shown ? to_string(p_.location(e)) : "";
+    return line.empty() ? "" : "  // " + line;
   }
 
   std::string equation(const Equation& e) const {
@@ -130,10 +135,16 @@ class Writer {
   }
 
   const Program& p_;
+  const Lines lines_;
 };
 
 }  // namespace
 
-std::string to_string(const Program& program) { return Writer(program).write(); }
+std::string to_string(const Program& program, Lines lines) { return Writer(program, lines).write(); }
+
+std::string to_string(const Location& location) {
+  const std::string_view file = location.file ? location.file : "";
+  return file.empty() ? "" : std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(location.line);
+}
 
 }  // namespace wengert

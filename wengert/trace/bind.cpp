@@ -98,6 +98,31 @@ std::string inputs_fault(const Program& program, std::span<const Type* const> ty
   return {};
 }
 
+namespace {
+
+/// What errors say of the equation under way: where it was written, after where the program was called.
+class EquationPlace : public CallPlace {
+ public:
+  explicit EquationPlace(const Program& program) : CallPlace{thread().place, &text_of}, program_(program) {
+    thread().place = this;
+  }
+  ~EquationPlace() { thread().place = outer; }
+  EquationPlace(const EquationPlace&) = delete;
+  void go_to(const Equation& e) { equation_ = &e; }
+
+ private:
+  static std::string text_of(const CallPlace& place) {
+    const auto& at = static_cast<const EquationPlace&>(place);
+    const std::string line = at.equation_ ? to_string(at.program_.location(*at.equation_)) : "";
+    return (line.empty() ? "" : ", in the equation of " + line) + (at.outer ? at.outer->text(*at.outer) : "");
+  }
+
+  const Program& program_;
+  const Equation* equation_ = nullptr;
+};
+
+}  // namespace
+
 std::vector<Array> evaluate(const Program& program, std::span<const Array> inputs, const Runtimes& runtimes) {
   std::vector<const Type*> types;
   for (const Array& x : inputs) types.push_back(x.defined() ? &x.type() : nullptr);
@@ -108,7 +133,9 @@ std::vector<Array> evaluate(const Program& program, std::span<const Array> input
   std::copy(inputs.begin(), inputs.end(), values.begin());
   auto value = [&](Atom a) -> const Array& { return a.is_constant() ? program.constant(a.id()) : values[a.id()]; };
   std::vector<Node*> in;
+  EquationPlace place(program);
   for (const Equation& e : program.equations()) {
+    place.go_to(e);
     in.clear();
     for (Atom a : program.operands(e)) in.push_back(value(a).node());
     Runtimes actual(program.runtimes(e));

@@ -3,10 +3,12 @@
 namespace wengert {
 namespace {
 
-ProgramPtr identity_program() {
+/// Of that many arrays, which it returns as they are.
+ProgramPtr identity_program(int count) {
   ProgramBuilder builder;
-  const Atom x = builder.add_input(Type::of(Dtype::float32, {2, 3}));
-  return builder.finish({&x, 1});
+  std::vector<Atom> x;
+  for (int i = 0; i < count; ++i) x.push_back(builder.add_input(Type::of(Dtype::float32, {2, 3})));
+  return builder.finish(x);
 }
 
 }  // namespace
@@ -28,7 +30,9 @@ const Primitive call_primitive{
     .body = [](std::span<const Array> in, const Params& params, const Runtimes& runtimes) -> Results {
       return Results(evaluate(*params.program(0), in, runtimes));
     },
-    .samples = {.cases = {{{{2, 3}}, {identity_program(), std::string()}}}, .dtypes = {Dtype::float32}},
+    .samples = {.cases = {{{{2, 3}}, {identity_program(1), std::string()}},
+                          {{{2, 3}, {2, 3}}, {identity_program(2), std::string()}}},
+                .dtypes = {Dtype::float32}},
 };
 
 Params call_params(ProgramPtr program, std::string name) { return Params{std::move(program), std::move(name)}; }

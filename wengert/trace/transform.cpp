@@ -14,8 +14,10 @@ class Copier {
  public:
   Copier(ProgramBuilder& builder, const std::function<bool(const Equation&)>& keep) : builder_(builder), keep_(keep) {}
 
-  /// Returns the atoms of the outputs. `inputs` are the atoms of the program's inputs.
-  std::vector<Atom> copy(const Program& program, std::span<const Atom> inputs, std::span<const RuntimeParam> runtimes) {
+  /// Returns the atoms of the outputs. `inputs` are the atoms of the program's inputs; the equations of a composite's
+  /// body are written where the composite is.
+  std::vector<Atom> copy(const Program& program, std::span<const Atom> inputs, std::span<const RuntimeParam> runtimes,
+                         const Location* composite = nullptr) {
     std::vector<Atom> map(program.variable_count());
     std::copy(inputs.begin(), inputs.end(), map.begin());
     auto rename = [&](Atom a) {
@@ -29,7 +31,8 @@ class Copier {
         if (actual[i].symbolic() && !runtimes.empty()) actual[i] = runtimes[static_cast<size_t>(actual[i].slot)];
       }
       std::vector<Atom> results =
-          copy_equation(program, e, operands, {actual.begin(), static_cast<size_t>(actual.size())});
+          copy_equation(program, e, operands, {actual.begin(), static_cast<size_t>(actual.size())},
+                        composite ? *composite : program.location(e));
       std::copy(results.begin(), results.end(), map.begin() + e.results);
     }
     std::vector<Atom> outputs;
@@ -39,15 +42,15 @@ class Copier {
 
  private:
   std::vector<Atom> copy_equation(const Program& program, const Equation& e, std::span<const Atom> operands,
-                                  std::span<const RuntimeParam> runtimes) {
+                                  std::span<const RuntimeParam> runtimes, const Location& location) {
     std::vector<const Type*> types;
     if (e.primitive->body && !(keep_ && keep_(e))) {
       for (Atom a : operands) types.push_back(builder_.current().type(a));
-      return copy(*record_body(*e.primitive, types, program.params(e), e.runtime_count), operands, runtimes);
+      const ProgramPtr body = record_body(*e.primitive, types, program.params(e), e.runtime_count);
+      return copy(*body, operands, runtimes, &location);
     }
     for (int i = 0; i < e.result_count; ++i) types.push_back(program.type(e.results + static_cast<uint32_t>(i)));
-    const uint32_t first =
-        builder_.add(*e.primitive, operands, program.params(e), runtimes, types, program.location(e));
+    const uint32_t first = builder_.add(*e.primitive, operands, program.params(e), runtimes, types, location);
     std::vector<Atom> results;
     for (uint32_t i = 0; i < e.result_count; ++i) results.push_back(Atom::variable(first + i));
     return results;
