@@ -37,7 +37,7 @@ Dtype promote_strong(Dtype a, Dtype b) {
   if (a == b) return a;
   const int ka = kind(a), kb = kind(b);
   if (ka != kb && std::max(ka, kb) < 3) return ka > kb ? a : b;
-  if (ka == 1) return promote_integers(a, b);
+  if (ka == 1 && kb == 1) return promote_integers(a, b);
   if (ka == 2 && kb == 2) return promote_floats(a, b);
   const bool wide = itemsize(a) == 16 || itemsize(b) == 16 || a == Dtype::float64 || b == Dtype::float64;
   return wide ? Dtype::complex128 : Dtype::complex64;
