@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include "wengert/ops/create.hpp"
 #include "wengert/ops/elementwise.hpp"
 #include "wengert/ops/reduce.hpp"
@@ -46,6 +48,39 @@ TEST(Array, WithoutElementsMayHaveLengthsWhoseProductIsNoInt64) {
       EXPECT_EQ(sum(a).item<float>(), 0);
     }
   }
+}
+
+/// Values in and out by spans: all elements in row-major order, wherever they lie.
+TEST(Array, TakesAndGivesSpans) {
+  const std::vector<int32_t> numbers = {1, -2, 3, 4, 5, 6};
+  const Array x = array(std::span(numbers), {2, 3}), turned = transpose(x);
+  EXPECT_EQ(x.dtype(), int32);
+  EXPECT_EQ(x.shape(), (Shape{2, 3}));
+  const std::span<const int32_t> elements = x.span<int32_t>();
+  EXPECT_EQ(std::vector<int32_t>(elements.begin(), elements.end()), numbers);
+  EXPECT_EQ(static_cast<const void*>(elements.data()), x.node()->data) << "not a copy";
+  std::vector<int32_t> out(8, 7);
+  turned.copy_to(std::span(out).subspan(1, 6));
+  EXPECT_EQ(out, (std::vector<int32_t>{7, 1, 4, -2, 5, 3, 6, 7}));
+  double part[] = {0.5, -1.5, 2.5};
+  const Array copied = array(std::span(part).first(2), {2});
+  part[0] = 9;
+  EXPECT_EQ(copied.to_vector<double>(), (std::vector<double>{0.5, -1.5})) << "what is written later is no part of it";
+  EXPECT_TRUE(array(std::span<const float>(), {3, 0}).span<float>().empty());
+  const bool truths[] = {true, false, true};
+  bool back[3] = {};
+  array(std::span<const bool>(truths), {3}).copy_to(std::span<bool>(back));
+  EXPECT_TRUE(back[0] && !back[1] && back[2]);
+  test::expect_error([&] { array(std::span(numbers), {4}); }, ErrorKind::shape, "array-count",
+                     "array: got 6 values, shape [4]: wanted 4 values");
+  test::expect_error([&] { x.copy_to<double>(part); }, ErrorKind::dtype, "element-type",
+                     "copy_to: x i32[2,3], element type float64: wanted the C++ type of the dtype; convert with "
+                     "x.astype(wg::float64)");
+  test::expect_error([&] { x.copy_to(std::span(out)); }, ErrorKind::shape, "copy-size",
+                     "copy_to: x i32[2,3], out of 8 elements: wanted as many as x has");
+  test::expect_error([&] { (void)turned.span<int32_t>(); }, ErrorKind::value, "span-contiguous",
+                     "span: x i32[3,2] is not contiguous: wanted row-major memory; use wg::contiguous(x) or "
+                     "to_vector()");
 }
 
 TEST(Array, OfEvenStepsEndsWhereItShould) {

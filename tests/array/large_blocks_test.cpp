@@ -1,13 +1,17 @@
 #include "wengert/array/large_blocks.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,6 +51,37 @@ TEST(LargeBlocksTest, ReusesTheBestFit) {
     blocks.put(range);
   }
   for (Range* each : used) blocks.put(each);
+  blocks.evict(0);
+}
+
+/// The flags of the mapping that holds an address, as /proc/self/smaps has them; empty where it has none.
+std::string mapping_flags(const void* address) {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  std::ifstream smaps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long long begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%llx-%llx ", &begin, &end) == 2) inside = begin <= at && at < end;
+    if (inside && line.starts_with("VmFlags:")) return line.substr(8) + " ";
+  }
+  return "";
+}
+
+TEST(LargeBlocksTest, AskForHugePages) {
+  const auto align = static_cast<uintptr_t>(2 * mib);
+  void* const probe = ::mmap(nullptr, 4 * mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool can =
+      ::madvise(probe, 4 * mib, MADV_HUGEPAGE) == 0 && mapping_flags(probe).find(" hg ") != std::string::npos;
+  ::munmap(probe, 4 * mib);
+  if (!can) GTEST_SKIP() << "the kernel knows no MADV_HUGEPAGE, or shows no VmFlags in /proc/self/smaps";
+  LargeBlocks blocks;
+  Range* range = blocks.take(10 * mib, unlimited);
+  ASSERT_NE(range, nullptr);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(range->data) % align, 0u);
+  for (int64_t offset : {int64_t{0}, 5 * mib, 10 * mib - 1}) {
+    EXPECT_NE(mapping_flags(range->data + offset).find(" hg "), std::string::npos) << offset;
+  }
+  blocks.put(range);
   blocks.evict(0);
 }
 

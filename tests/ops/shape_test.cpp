@@ -55,6 +55,19 @@ TEST(Slice, TakesWhatALoopTakes) {
   }
 }
 
+TEST(Views, ShareMemoryAndBeginWhereTheArrayDoes) {
+  for (Dtype dtype : dtypes) {
+    for (Placement placement : placements) {
+      const Array x = counted({3, 1, 4}, dtype, placement);
+      for (const Array& y : {transpose(x), transpose(x, {1, 2, 0}), broadcast_to(x, {3, 5, 4}),
+                             broadcast_to(x, {2, 3, 1, 4}), transpose(broadcast_to(x, {3, 2, 4}))}) {
+        EXPECT_TRUE(shares_memory(x, y));
+        EXPECT_EQ(y.node()->data, x.node()->data);
+      }
+    }
+  }
+}
+
 TEST(Slice, IsAViewAndSoIsASliceOfIt) {
   const Array x = counted({40, 30}, float32);
   const Array y = slice(x, {38, 1}, {1, 30}, {-3, 2});
