@@ -3,10 +3,10 @@
 //        prebuild_kernels --texts <folder>    only writes the texts, for whoever compiles them
 //
 // What is common: every primitive, forward and backward, as the samples in its room call it, operands repeated along an
-// axis, reductions of vectors and matrices, and the training steps of small networks. Nothing is computed to find that
-// out: each text that is asked for gets a function that does nothing. Writes <folder>/kernels.rsp, the names of the
-// objects, and <folder>/table.cpp, which registers their functions. Objects of an earlier run are kept. Without the
-// plug-in the C compiler is used.
+// axis, numbers beside arrays, what makes arrays, reductions of vectors and matrices, and the training steps of small
+// networks. Nothing is computed to find that out: each text that is asked for gets a function that does nothing. Writes
+// <folder>/kernels.rsp, the names of the objects, and <folder>/table.cpp, which registers their functions. Objects of an
+// earlier run are kept. Without the plug-in the C compiler is used.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -123,6 +123,29 @@ void use_broadcasts() {
       } catch (const wg::Error&) {  // as above
       }
     }
+  }
+}
+
+/// What makes arrays, and numbers beside arrays of the other dtypes: forward only.
+void use_creation_and_numbers() {
+  for (wg::Dtype dtype : {wg::int32, wg::int64, wg::float32, wg::float64}) {
+    wg::arange(0, 5, 2, dtype), wg::arange(0.0, 1.0, 0.25, dtype), wg::linspace(0, 1, 5, dtype),
+        wg::eye(3, 5, 1, dtype);
+    wg::arange(0, 5, 1, dtype), wg::eye(3, 3, 0, dtype);
+  }
+  for (wg::Dtype dtype : {wg::int32, wg::int64, wg::float64}) {
+    const wg::Array x = zeros(dtype, {5}), number = wg::broadcast_to(zeros(dtype, {}), {5});
+    for (const wg::Primitive* primitive : wg::all_primitives()) {
+      const wg::Sample& sample = primitive->samples.cases.front();
+      if (!primitive->is(wg::Trait::elementwise) || !sample.fixed.empty() || sample.shapes.size() != 2) continue;
+      for (const Arrays& in : {Arrays{x, number}, Arrays{number, x}}) {
+        try {
+          use(*primitive, sample, in, false);
+        } catch (const wg::Error&) {  // as above
+        }
+      }
+    }
+    wg::where(zeros(wg::bool_, {5}), x, number), wg::where(zeros(wg::bool_, {5}), number, x);
   }
 }
 
@@ -339,6 +362,7 @@ int main(int argc, char** argv) {
     collect_into(texts);
     use_every_primitive();
     use_broadcasts();
+    use_creation_and_numbers();
     use_reductions();
     use_conversions();
     use_networks();
