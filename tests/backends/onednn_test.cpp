@@ -137,18 +137,19 @@ struct ConvCase {
   }
 };
 
+/// Some of so many images that two threads share them, in parts of unequal length.
 const ConvCase conv_cases[] = {
-    {"1x1", 5, 19, 9, 7, 24, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1},
+    {"1x1", 19, 19, 9, 7, 24, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1},
     {"1x1, stride 2", 4, 32, 11, 8, 16, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1},
     {"3x3", 3, 16, 10, 11, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
-    {"3x3, stride 2", 5, 8, 13, 9, 12, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {"3x3, stride 2", 19, 8, 13, 9, 12, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1},
     {"many channels", 2, 160, 6, 5, 192, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
     {"one image, one channel", 1, 1, 14, 15, 6, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1},
     {"oblong and dilated", 3, 5, 12, 14, 7, {3, 2}, {1, 2}, {2, 0}, {2, 3}, 1},
     {"padded beyond the kernel", 2, 4, 5, 6, 8, {2, 2}, {1, 1}, {3, 4}, {1, 1}, 1},
-    {"depthwise", 3, 24, 9, 8, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24},
+    {"depthwise", 35, 24, 9, 8, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 24},
     {"depthwise, two outputs to a channel", 3, 10, 9, 8, 20, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 10},
-    {"groups", 3, 12, 9, 8, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
+    {"groups", 13, 12, 9, 8, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
 };
 
 Array random_images(const Shape& shape, unsigned seed) {  // channels-last, as oneDNN wants them

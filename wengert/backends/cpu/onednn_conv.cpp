@@ -15,6 +15,9 @@ namespace wengert::cpu::onednn {
 namespace {
 
 constexpr std::array<uint8_t, max_rank> channels_last = {0, 2, 3, 1};
+/// Multiplications of one part of the batch, at least: below, a second thread costs more than it saves, measured by
+/// benchmarks/eager_threads_benchmark.
+constexpr int64_t part_work = 1 << 18;
 
 void want(dnnl_status_t status, const char* what) {
   if (status == dnnl_success) return;
@@ -70,6 +73,7 @@ struct Problem {
   int64_t batch, in, out;  // images, channels of x and of y
 
   int64_t weights() const { return out * (in / geometry.groups) * geometry.kernel[0] * geometry.kernel[1]; }
+  int64_t work() const { return batch * weights() * geometry.out(0) * geometry.out(1); }  // multiplications
   int64_t x_size() const { return in * geometry.image[0] * geometry.image[1]; }
   int64_t y_size() const { return out * geometry.out(0) * geometry.out(1); }
 };
@@ -185,7 +189,8 @@ class Convolution final : public compile::ClaimedCall {
   }
 
   void run(std::span<void* const> operands, std::span<void* const> results) override {
-    const int64_t pieces = std::min<int64_t>(cpu::threads(), problem_.batch);
+    const int64_t pieces =
+        std::min({int64_t{cpu::threads()}, problem_.batch, std::max<int64_t>(1, problem_.work() / part_work)});
     const int64_t images = (problem_.batch + pieces - 1) / pieces;
     Job job{*this, images, operands, results};
     std::optional<Block> partial;
