@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     const auto batches = data.shuffle(wg::random::fold_in(run.key, -log.epoch())).batches(8);
     while (log.batch() < batches.size()) {
       const auto [images, labels] = batches[log.batch()];
-      const wg::Array key = wg::random::fold_in(run.key, log.epoch() * 1000 + log.batch());
+      const wg::Array key = wg::random::fold_in(wg::random::fold_in(run.key, log.epoch()), log.batch());
       const auto [value, gradient] = wg::value_and_grad(loss)(run.net, images, labels, key);
       std::tie(run.net, run.moments) = adam.update(std::move(run.net), std::move(run.moments), gradient);
       const auto& [logits, mean, variance] = value.second;

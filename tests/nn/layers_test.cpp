@@ -288,6 +288,48 @@ TEST(Dropout, ZeroesAndScalesInTrainingOnly) {
   EXPECT_NEAR(kept / 1e4, 0.25, 5 * std::sqrt(0.25 * 0.75 / 1e4)) << "every draw has a key of its own";
 }
 
+/// Which elements of ones a model keeps, drawing from one key.
+template <class Net>
+std::vector<bool> kept_by(const Net& net) {
+  std::vector<bool> kept;
+  for (double v : doubles_of(nn::apply(net, ones({64}), {.training = true, .key = random::key(3)}).first)) {
+    kept.push_back(v != 0);
+  }
+  return kept;
+}
+
+struct OneDropout {
+  nn::Dropout dropout{0.5};
+  Array operator()(const Array& x, nn::Context& context) const { return dropout(x, context); }
+};
+/// The same, behind another layer that draws.
+struct OneMoreDropout {
+  nn::Dropout before{0.5}, dropout{0.5};
+  Array operator()(const Array& x, nn::Context& context) const {
+    before(x, context);
+    return dropout(x, context);
+  }
+};
+/// The same, used twice: what its first use keeps, or what its second does.
+struct UsedTwice {
+  nn::Dropout dropout{0.5};
+  bool second;
+  Array operator()(const Array& x, nn::Context& context) const {
+    const Array first = dropout(x, context), again = dropout(x, context);
+    return second ? again : first;
+  }
+};
+
+TEST(Dropout, DrawsByItsPathAndTheNumberOfItsUse) {
+  const std::vector<bool> kept = kept_by(OneDropout{});
+  EXPECT_EQ(kept_by(OneMoreDropout{}), kept) << "one more layer before it changes nothing";
+  EXPECT_EQ(kept_by(UsedTwice{.second = false}), kept);
+  EXPECT_NE(kept_by(UsedTwice{.second = true}), kept) << "a layer used twice draws twice";
+  EXPECT_NE(kept_by(nn::sequential(nn::Dropout{0.5})), kept) << "layers[0] is another path";
+  const auto second_of = [](const auto& first) { return kept_by(nn::sequential(first, nn::Dropout{0.5})); };
+  EXPECT_EQ(second_of([](const Array& x) { return x; }), second_of(nn::Dropout{0}));
+}
+
 TEST(Dropout, NeedsAKeyAndARate) {
   expect_error(
       [] { nn::apply(nn::Dropout{0.5}, ones({2}), {.training = true}); }, ErrorKind::value, "nn-key",

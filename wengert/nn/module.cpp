@@ -78,6 +78,13 @@ class LayerTable final : public tree::detail::Visitor {
   std::array<int64_t, 2> elements_{}, bytes_{};  // of parameters; of buffers
 };
 
+/// The FNV-1a hash of a path: the same in every process and on every machine.
+int64_t number_of(const std::string& path) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : path) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return static_cast<int64_t>(hash);
+}
+
 /// The path of the first node at an address that has that type; a member may begin where the whole does.
 class FindNode final : public tree::detail::Visitor {
  public:
@@ -114,19 +121,32 @@ LayerScope::LayerScope(const void* layer, std::string_view type, bool named)
   thread().place = this;
 }
 
-std::string LayerScope::text_of(const CallPlace& place) {
-  const auto& layer = static_cast<const LayerScope&>(place);
-  std::string text, line;
-  for (const CallPlace* p = layer.outer; p; p = p->outer) {
+std::string LayerScope::path() const {
+  std::string path;
+  for (const CallPlace* p = outer; p; p = p->outer) {
     if (p->text != &ModelScope::text_of) continue;
     const auto& model = static_cast<const ModelScope&>(*p);
-    FindNode search(layer.layer_, layer.type_);
+    FindNode search(layer_, type_);
     model.walk_(model.net_, search);
-    line = model.line();
-    if (!search.found || search.found->empty()) continue;
-    text = ", in " + *search.found + (layer.named_ ? " (" + std::string(layer.type_) + ")" : "");
+    if (search.found && !search.found->empty()) path = *search.found;
   }
-  return text + line;
+  return path;
+}
+
+std::string LayerScope::current_path() {
+  const CallPlace* place = thread().place;
+  return place && place->text == &text_of ? static_cast<const LayerScope*>(place)->path() : "";
+}
+
+std::string LayerScope::text_of(const CallPlace& place) {
+  const auto& layer = static_cast<const LayerScope&>(place);
+  std::string text = layer.path();
+  if (!text.empty()) text = ", in " + text + (layer.named_ ? " (" + std::string(layer.type_) + ")" : "");
+  const ModelScope* outermost = nullptr;
+  for (const CallPlace* p = layer.outer; p; p = p->outer) {
+    if (p->text == &ModelScope::text_of) outermost = static_cast<const ModelScope*>(p);
+  }
+  return outermost ? text + outermost->line() : text;
 }
 
 }  // namespace detail
@@ -136,7 +156,8 @@ Array Context::next_key(const char* layer) {
     fail(ErrorKind::value, "nn-key", layer, "a mode without a key",
          "a key to draw from; call nn::apply(net, x, {.training = true, .key = wg::random::key(0)})");
   }
-  return random::fold_in(mode_.key, draws_++);
+  const std::string path = detail::LayerScope::current_path();
+  return random::fold_in(random::fold_in(mode_.key, number_of(path)), draws_[path]++);
 }
 
 namespace detail {

@@ -19,7 +19,7 @@ struct Buffer {
 /// How a model is run.
 struct Mode {
   bool training = false;
-  Array key = {};  // for layers that draw random numbers; each draw folds its number into the key
+  Array key = {};  // for layers that draw random numbers; each draw folds in the layer's path and its number there
 };
 
 /// What layers with a mode, randomness or state take beside their input. Lives as long as one apply().
@@ -28,7 +28,9 @@ class Context {
   explicit Context(Mode mode) : mode_(std::move(mode)) {}
 
   bool training() const { return mode_.training; }
-  /// A fresh key. Throws Error(value, "nn-key") naming the layer when the mode has none.
+  /// A fresh key: the mode's, with the path of the layer at work folded in (the model's own, "", where it is no part of
+  /// the model), and then how many keys were drawn there before. So a layer that is called twice draws twice, and one
+  /// more layer elsewhere changes nothing. Throws Error(value, "nn-key") naming the layer when the mode has none.
   Array next_key(const char* layer);
   /// The value of a buffer: a layer that is called twice in one apply() goes on from its first call.
   const Array& value(const Buffer& buffer) const {
@@ -41,7 +43,7 @@ class Context {
 
  private:
   Mode mode_;
-  int64_t draws_ = 0;
+  std::map<std::string, int64_t> draws_;  // by path
   std::map<const Array*, Array> updates_;
 };
 
@@ -78,8 +80,12 @@ class LayerScope : CallPlace {
   LayerScope(const LayerScope&) = delete;
   ~LayerScope() { thread().place = outer; }
 
+  /// The path of the layer at work in the outermost model that holds it; empty where none does.
+  static std::string current_path();
+
  private:
   static std::string text_of(const CallPlace& layer);
+  std::string path() const;
 
   const void* layer_;
   std::string_view type_;
@@ -127,15 +133,16 @@ void initialize(T& x, const Array& key) {
 
 /// The model with parameters drawn from `key`; its layers say how in their initialize().
 template <class Net>
-Net init(Net net, const Array& key, std::source_location where = std::source_location::current()) {
+Net init(Net net, const Array& key, std::source_location where = std::source_location::current()) try {
   const CallScope scope(where);
   detail::initialize(net, key);
   return net;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("nn::init", where); }
 
 /// net(x) in a mode: {output, net with its buffers updated}. Layers that need no mode take x alone.
 template <class Net, class X>
-auto apply(const Net& net, const X& x, Mode mode = {}, std::source_location where = std::source_location::current()) {
+auto apply(const Net& net, const X& x, Mode mode = {},
+           std::source_location where = std::source_location::current()) try {
   constexpr bool in_context = std::is_invocable_v<const Net&, const X&, Context&>;
   static_assert(in_context || std::is_invocable_v<const Net&, const X&>,
                 "wengert: nn::apply: the model cannot be called with this input: give it a call operator such as "
@@ -156,7 +163,7 @@ auto apply(const Net& net, const X& x, Mode mode = {}, std::source_location wher
     tree::detail::replace(updated, detail::updated_leaves(places.places, context));
   }
   return std::pair{std::move(y), std::move(updated)};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("nn::apply", where); }
 
 /// Calls a layer with or without a context, as it takes it.
 template <class Layer>
