@@ -1,12 +1,12 @@
 #include "wengert/io/checkpoint.hpp"
 
 #include <signal.h>
-#include <sys/resource.h>
 
 #include <cstring>
 #include <thread>
 
 #include "io_testing.hpp"
+#include "tests/file_limit.hpp"
 #include "wengert/io/npz.hpp"
 #include "wengert/train/interrupt.hpp"
 #include "wengert/wengert.hpp"
@@ -192,25 +192,7 @@ TEST(Checkpoint, DamageIsAnErrorOrHarmless) {
 
 // Writing ------------------------------------------------------------------------------------------------
 
-/// Files of this process end after `bytes` while it lives, as on a full disk.
-class FileLimit {
- public:
-  explicit FileLimit(rlim_t bytes) : handler_(signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &old_);
-    rlimit limit = old_;
-    limit.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FileLimit(const FileLimit&) = delete;
-  ~FileLimit() {
-    setrlimit(RLIMIT_FSIZE, &old_);
-    signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit old_;
-  void (*handler_)(int);
-};
+using test::FileLimit;
 
 TEST(Checkpoint, WhatCannotBeWrittenLeavesTheOldOne) {
   const Scratch scratch;

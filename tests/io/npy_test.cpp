@@ -1,6 +1,7 @@
 #include "wengert/io/npy.hpp"
 
 #include "io_testing.hpp"
+#include "wengert/io/file.hpp"
 #include "wengert/io/npz.hpp"
 #include "wengert/io/zip.hpp"
 #include "wengert/wengert.hpp"
@@ -256,6 +257,54 @@ TEST(Npy, ErrorsSayWhatIsWrong) {
       error_of([&] { io::read_npz(fixture("scalar.npy")); }, fixture("")),
       "io zip-directory: read_npz: scalar.npy: its directory is missing or corrupt: wanted a whole .npz file; fetch "
       "it again");
+}
+
+/// Writes over what stands at a place of a file.
+void patch(const std::string& path, size_t at, const std::string& text) {
+  std::string whole = content(path);
+  put(path, whole.replace(at, text.size(), text));
+}
+
+TEST(Npz, ErrorsSayWhatIsWrong) {
+  const Scratch scratch;
+  const std::string path = scratch / "x.npz";
+  // The archive with one array x, changed where `find` gives the place.
+  const auto error = [&](const auto& find, const std::string& text) {
+    io::write_npz(path, {{"x", array({1.f, 2.f})}});
+    patch(path, find(content(path)), text);
+    return error_of([&] { io::read_npz(path); }, scratch / "");
+  };
+  const auto method = [](const std::string& whole) { return whole.find("PK\x01\x02") + 10; };
+  EXPECT_EQ(error(method, "\x63"),
+            "io zip-method: read_npz: x.npz: x.npy: is encrypted or packed by method 99: wanted an entry stored or "
+            "deflated");
+  const auto last_element = [](const std::string& whole) { return whole.find("PK\x01\x02") - 1; };
+  EXPECT_EQ(error(last_element, "\x7f"),
+            "io zip-corrupt: read_npz: x.npz: x.npy: its data does not match its checksum: wanted a whole .npz file; "
+            "fetch it again");
+  const auto header = [](const std::string& whole) { return whole.find("PK\x03\x04"); };
+  EXPECT_EQ(
+      error(header, "no"),
+      "io zip-corrupt: read_npz: x.npz: the header of its entry x.npy is corrupt: wanted a whole .npz file; fetch "
+      "it again");
+
+  io::detail::ZipWriter zip("write_npz", path);
+  zip.add("a", {"1"});
+  EXPECT_EQ(error_of([&] { zip.add("a", {"2"}); }), "value zip-name: zip: two entries a: wanted different names");
+}
+
+TEST(InputFile, ThatEndsEarlyOrCannotBeReadIsAnError) {
+  const Scratch scratch;
+  put(scratch / "x", "abc");
+  const io::InputFile file("read", scratch / "x");
+  char bytes[8] = {};
+  file.read(1, bytes, 2);
+  EXPECT_EQ(std::string(bytes), "bc");
+  EXPECT_EQ(error_of([&] { file.read(1, bytes, 5); }, scratch / ""),
+            "io file-truncated: read: x: it ends 3 bytes early: wanted a whole file; fetch it again");
+  const io::InputFile unreadable("read", "/proc/self/mem");  // nothing is mapped at its beginning
+  EXPECT_EQ(error_of([&] { unreadable.read(0, bytes, 1); }),
+            "io file-read: read: /proc/self/mem: Input/output error: wanted a readable file");
 }
 
 TEST(Npy, ValuesThatAreNotThereAreErrors) {

@@ -12,6 +12,9 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/errors.hpp"
+#include "tests/file_limit.hpp"
+#include "tests/scratch.hpp"
 #include "wengert/backends/cpu/threads.hpp"
 #include "wengert/train/train.hpp"
 
@@ -104,6 +107,33 @@ TEST(Report, OfManyEpochsNumbersSomeOfThem) {
   const std::string html = written(report);
   EXPECT_LE(count(html, "y='228'"), 30u);
   EXPECT_EQ(count(html, "<circle "), 300u);
+}
+
+TEST(Report, ThatCannotBeWrittenIsAnErrorAndLeavesTheOldOne) {
+  const test::Scratch scratch;
+  const std::string metrics = scratch / "metrics.jsonl", page = scratch / "report.html";
+  const auto write = [&](const Report& report) {
+    write_metrics(metrics, report.epochs);
+    write_report(page, report);
+  };
+  write(example());
+  const auto content = [](const std::string& path) {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = content(metrics) + content(page);
+  Report other = example();
+  other.title = "Other";
+  other.epochs.resize(1);
+  for (const auto& [path, operation] : {std::pair(metrics, "write_metrics"), {page, "write_report"}}) {
+    const test::FileLimit full(10);
+    test::expect_error(
+        [&] { path == metrics ? write_metrics(metrics, other.epochs) : write_report(page, other); }, ErrorKind::io,
+        "file-write",
+        operation + (": " + path) + ": File too large: wanted room on the disk; what stood there before is unchanged");
+  }
+  EXPECT_EQ(content(metrics) + content(page), before);
+  EXPECT_EQ(scratch.names(), (std::vector<std::string>{"metrics.jsonl", "report.html"}));
 }
 
 TEST(MachineFacts, NameTheProcessorAndWhatIsUsedOfIt) {
