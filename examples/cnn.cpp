@@ -56,25 +56,21 @@ double examine(const Net& net, const wg::data::Dataset& test, wg::train::Report&
 
 int main(int argc, char** argv) try {
   const auto options = wg::train::parse_options(argc, argv, {.epochs = 8, .folder = "out/fashion-mnist"});
-  const std::string folder = options.folder, checkpoint = folder + "/checkpoint.npz";
+  const std::string folder = options.folder;
   const wg::train::Interrupt interrupt;
   Net net = wg::nn::init(Net{}, wg::random::key(0));
   std::printf("%s\n", wg::nn::summary(net).c_str());
   std::fflush(stdout);  // before the data are read: whoever waits sees what is trained
 
   auto data = wg::data::fashion_mnist();
-  if (options.images > 0) {
-    const auto part = data.train.slice(0, options.images);
-    data.train = wg::data::Dataset(part.x, part.y);
-  }
+  if (options.images > 0) data.train = data.train.first(options.images);
   wg::train::prepare_folder(options);
 
   const auto adam = wg::optim::adam(1e-3);
   Run run{.net = std::move(net), .key = wg::random::key(1), .images = data.train.size()};
   run.moments = adam.init(run.net);
-  wg::train::Saver saver(checkpoint);
-  if (options.resume) run = wg::io::load_checkpoint(checkpoint, run);
-  else saver.save(run);
+  wg::train::Saver saver(folder + "/checkpoint.npz");
+  run = saver.begin(std::move(run), options.resume);
   wg::train::write_metrics(folder + "/metrics.jsonl", run.log.epochs());
 
   // The logits come back beside the loss, so that the accuracy costs nothing more.

@@ -32,20 +32,15 @@ double accuracy(const Net& net, const wg::data::Dataset& set) {
 
 int main(int argc, char** argv) try {
   const auto options = wg::train::parse_options(argc, argv, {.epochs = 6, .folder = "out/mlp"});
-  const std::string folder = options.folder, checkpoint = folder + "/checkpoint.npz";
   const wg::train::Interrupt interrupt;
   auto data = wg::data::fashion_mnist();
-  if (options.images > 0) {
-    const auto part = data.train.slice(0, options.images);
-    data.train = wg::data::Dataset(part.x, part.y);
-  }
+  if (options.images > 0) data.train = data.train.first(options.images);
   wg::train::prepare_folder(options);
   const auto adam = wg::optim::adam(1e-3);
   Run run{.net = wg::nn::init(Net{}, wg::random::key(0)), .images = data.train.size()};
   run.moments = adam.init(run.net);
-  wg::train::Saver saver(checkpoint);
-  if (options.resume) run = wg::io::load_checkpoint(checkpoint, run);
-  else saver.save(run);
+  wg::train::Saver saver(options.folder + "/checkpoint.npz");
+  run = saver.begin(std::move(run), options.resume);
   const auto loss = [](const Net& n, const wg::Array& x, const wg::Array& y) {
     const wg::Array logits = n(x);
     return std::pair{wg::nn::softmax_cross_entropy(logits, y), logits};

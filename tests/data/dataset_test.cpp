@@ -96,6 +96,18 @@ TEST(Dataset, IsCutInItsPresentOrder) {
   }
 }
 
+TEST(Dataset, OfTheFirstExamplesIsOneOfItsOwn) {
+  for (const Dataset& set : {numbered(10), numbered(10).shuffle(3)}) {
+    const Places order = order_of(set);
+    for (const int64_t count : {0, 1, 4, 10}) {
+      const Dataset first = set.first(count);
+      EXPECT_EQ(first.size(), count);
+      EXPECT_EQ(order_of(first), Places(order.begin(), order.begin() + count));
+    }
+  }
+  test::expect_line("dataset-range", [] { numbered(3).first(4); });
+}
+
 TEST(Dataset, BatchesHaveTheirSizeAndTheLastOneIsShortOrLeftOut) {
   struct Case {
     int64_t examples, size;

@@ -46,7 +46,7 @@ Dataset::Dataset(Array x, Array y, std::source_location where) : x_(std::move(x)
              ": wanted contiguous arrays with values; use wg::contiguous(x)");
 }
 
-Dataset Dataset::shuffle(const Array& key, std::source_location where) const {
+Dataset Dataset::shuffle(const Array& key, std::source_location where) const try {
   const CallScope scope(where);
   Dataset shuffled = *this;
   const std::vector<int64_t> places = random::permutation(key, size()).to_vector<int64_t>();
@@ -55,10 +55,10 @@ Dataset Dataset::shuffle(const Array& key, std::source_location where) const {
     shuffled.order_[i] = order_.empty() ? places[i] : order_[static_cast<size_t>(places[i])];
   }
   return shuffled;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
 Dataset Dataset::shuffle(int64_t seed) const { return shuffle(random::key(seed)); }
 
-Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) const {
+Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) const try {
   const CallScope scope(where);
   if (begin < 0 || end > size() || begin > end) {
     fail(ErrorKind::index, "dataset-range",
@@ -70,6 +70,11 @@ Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) con
     rows[static_cast<size_t>(i - begin)] = order_.empty() ? i : order_[static_cast<size_t>(i)];
   }
   return {gather_rows(x_, rows), gather_rows(y_, rows)};
+} catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
+
+Dataset Dataset::first(int64_t count, std::source_location where) const {
+  Batch part = slice(0, count, where);
+  return {std::move(part.x), std::move(part.y), where};
 }
 
 Batches Dataset::batches(int64_t size, bool drop_last, std::source_location where) const {
@@ -96,7 +101,7 @@ const std::vector<std::string>& fashion_mnist_names() {
   return names;
 }
 
-FashionMnist fashion_mnist(const std::string& given, std::source_location where) {
+FashionMnist fashion_mnist(const std::string& given, std::source_location where) try {
   const CallScope scope(where);
   const char* variable = std::getenv("WENGERT_DATA");
   const std::string folder = !given.empty() ? given : variable ? variable : "/usr/share/datasets/fashion-mnist";
@@ -117,6 +122,6 @@ FashionMnist fashion_mnist(const std::string& given, std::source_location where)
     return Dataset(x, labels.astype(int32));
   };
   return {load("train"), load("t10k")};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("fashion_mnist", where); }
 
 }  // namespace wengert::data

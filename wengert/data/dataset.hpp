@@ -28,6 +28,9 @@ class Dataset {
   /// Examples `begin` to `end` of the current order.
   Batch slice(int64_t begin, int64_t end, std::source_location where = std::source_location::current()) const;
 
+  /// The first `count` examples of the current order as a set of their own, in fresh memory.
+  Dataset first(int64_t count, std::source_location where = std::source_location::current()) const;
+
   /// Batches of `size` examples in order; the last one is left out when it would be shorter and `drop_last` is set.
   /// Errors: value "batch-size" (below 1; with `drop_last` also more than there are examples).
   class Batches batches(int64_t size, bool drop_last = false,

@@ -60,7 +60,7 @@ Dtype dtype_of_code(const std::string& path, uint8_t code) {
 
 }  // namespace
 
-Array read_idx(const std::string& path, std::source_location where) {
+Array read_idx(const std::string& path, std::source_location where) try {
   const CallScope scope(where);
   Source source(path);
   uint8_t head[4];
@@ -94,6 +94,6 @@ Array read_idx(const std::string& path, std::source_location where) {
     std::reverse(data.begin() + static_cast<int64_t>(i), data.begin() + static_cast<int64_t>(i) + itemsize(dtype));
   }
   return detail::from_bytes(data.data(), Type::of(dtype, shape));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("read_idx", where); }
 
 }  // namespace wengert::data

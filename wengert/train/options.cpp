@@ -9,13 +9,15 @@
 #include <system_error>
 
 #include "wengert/io/npz.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::train {
 namespace {
 
 [[noreturn]] void reject(const std::string& got) {
   throw Error(ErrorKind::value, "command-line",
-              "command line: got '" + got + "': wanted [epochs] [images] [folder] [--resume], with at least one epoch");
+              "command line: got '" + got + "': wanted [epochs] [images] [folder] [--resume], with at least one epoch" +
+                  called_at({}));
 }
 
 int64_t parse_count(std::string_view text, int64_t least) {
@@ -38,7 +40,8 @@ bool has_epochs(const std::string& checkpoint) {
 
 std::string Options::resume_command() const { return resume ? command : command + " --resume"; }
 
-Options parse_options(int argc, const char* const* argv, Options options) {
+Options parse_options(int argc, const char* const* argv, Options options, std::source_location where) {
+  const CallScope scope(where);
   for (int i = 0; i < argc; ++i) options.command += (i > 0 ? " " : "") + std::string(argv[i]);
   int place = 0;
   for (int i = 1; i < argc; ++i) {
@@ -52,7 +55,8 @@ Options parse_options(int argc, const char* const* argv, Options options) {
   return options;
 }
 
-void prepare_folder(const Options& options) {
+void prepare_folder(const Options& options, std::source_location where) {
+  const CallScope scope(where);
   namespace fs = std::filesystem;
   try {
     fs::create_directories(options.folder);
@@ -67,9 +71,9 @@ void prepare_folder(const Options& options) {
     }
     if (!keep) return;
   } catch (const fs::filesystem_error& fault) {
-    throw Error(
-        ErrorKind::io, "run-folder",
-        "folder of the run: " + options.folder + ": " + fault.code().message() + ": wanted a folder to write to");
+    throw Error(ErrorKind::io, "run-folder",
+                "folder of the run: " + options.folder + ": " + fault.code().message() +
+                    ": wanted a folder to write to" + called_at({}));
   }
   std::printf("An earlier run in %s is kept as *.old; --resume would go on with it.\n", options.folder.c_str());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <source_location>
 #include <string>
 
 namespace wengert::train {
@@ -19,11 +20,12 @@ struct Options {
 };
 
 /// Options from a command line. Error(value) "command-line" for whatever is none of them.
-Options parse_options(int argc, const char* const* argv, Options defaults);
+Options parse_options(int argc, const char* const* argv, Options defaults,
+                      std::source_location where = std::source_location::current());
 
 /// Makes the folder of a run. A run that begins anew leaves the files of an earlier one beside its own, with ".old"
 /// after their names, and says so; all of them together. Where the later of two runs ended no epoch by its Log, the
-/// files of the older one stay. Errors: io.
-void prepare_folder(const Options& options);
+/// files of the older one stay. Errors: io "run-folder".
+void prepare_folder(const Options& options, std::source_location where = std::source_location::current());
 
 }  // namespace wengert::train

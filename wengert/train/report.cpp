@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "wengert/io/file.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::train {
 namespace {
@@ -238,7 +239,8 @@ img { width: 84px; height: 84px; image-rendering: pixelated; border: 1px solid v
 
 }  // namespace
 
-void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs) {
+void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs, std::source_location where) {
+  const CallScope scope(where);
   std::string text;
   for (const EpochMetrics& m : epochs) {
     const nlohmann::ordered_json line = {{"epoch", m.epoch},
@@ -251,7 +253,8 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
   io::write_text("write_metrics", path, text);
 }
 
-void write_report(const std::string& path, const Report& r) {
+void write_report(const std::string& path, const Report& r, std::source_location where) {
+  const CallScope scope(where);
   std::ostringstream file;
   file << "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
        << "<meta name='viewport' content='width=device-width,initial-scale=1'><title>" << escaped(r.title)

@@ -14,7 +14,8 @@ struct EpochMetrics {
 };
 
 /// Writes one JSON object a line for each epoch: epoch, loss, accuracy, test_accuracy, images_per_second. Errors: io.
-void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs);
+void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs,
+                   std::source_location where = std::source_location::current());
 
 /// An image that was taken for something else.
 struct Mistake {
@@ -33,6 +34,7 @@ struct Report {
 
 /// Writes the report as one HTML file without references to others; light or dark as the reader's system asks for, and
 /// printable. Errors: io.
-void write_report(const std::string& path, const Report& report);
+void write_report(const std::string& path, const Report& report,
+                  std::source_location where = std::source_location::current());
 
 }  // namespace wengert::train

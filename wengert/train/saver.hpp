@@ -14,6 +14,14 @@ class Saver {
   /// Keeps the run in the file `path`, at most `seconds` old where save_when_due() is called after every batch.
   explicit Saver(std::string path, double seconds = 10) : path_(std::move(path)), seconds_(seconds) {}
 
+  /// What training begins with: the run in the file where it is to go on, else `run`, which is saved at once, so that
+  /// a folder that cannot be written to is known early. Errors: as io::load_checkpoint and save.
+  template <class Run>
+  Run begin(Run run, bool resume) {
+    if (resume) return io::load_checkpoint(path_, run);
+    save(run);
+    return run;
+  }
   /// Saves the run. Errors: as io::save_checkpoint.
   template <class Run>
   void save(const Run& run) {
