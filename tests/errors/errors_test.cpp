@@ -13,6 +13,7 @@
 #include "wengert/data/dataset.hpp"
 #include "wengert/data/idx.hpp"
 #include "wengert/trace/call.hpp"
+#include "wengert/train/train.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wengert::errors_testing {
@@ -317,9 +318,15 @@ const Row values[] = {
      "dim: x f32[2,3], axis 2: wanted an axis from -2 to 1@"},
     {[] { here(); array(1.f).dim(0); }, shape, "axis-range",
      "dim: x f32[], axis 0: wanted an array with axes; x has none@"},
-    {[] { none().shape(); }, state, "array-undefined",
+    {[] { here(); none().shape(); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
-     "made by wg::nn::init(net, key), integer leaves have no gradient"},
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); none().dim(0); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); none().dtype(); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
 };
 INSTANTIATE_TEST_SUITE_P(Values, Errors, ::testing::ValuesIn(values));
 
@@ -347,6 +354,12 @@ const Row products[] = {
     {[] { here(); dot_general(small(), other(), {{1}, {0}, {}, {}}); }, shape, "product-contract",
      "dot_general: a f32[2,3], b f32[4,5], lhs_contract [1], rhs_contract [0], lhs_batch [], rhs_batch [], dtype f32, "
      "precision \"highest\": wanted contracted axes of equal lengths@"},
+    {[] { here(); dot_general(cube(), zeros({3, 4, 2}), {{2}, {1}, {0}, {0}}); }, shape, "product-batch",
+     "dot_general: a f32[2,3,4], b f32[3,4,2], lhs_contract [2], rhs_contract [1], lhs_batch [0], rhs_batch [0], dtype "
+     "f32, precision \"highest\": wanted batch axes of equal lengths@"},
+    {[] { const Array x = zeros({1, 1, 1, 1, 1}); here(); tensordot(x, x, 0); }, shape, "product-rank",
+     "tensordot: a f32[1,1,1,1,1], b f32[1,1,1,1,1], lhs_contract [], rhs_contract [], lhs_batch [], rhs_batch [], dtype "
+     "f32, precision \"highest\": wanted at most 8 axes in the result@"},
     {[] { here(); dot_general(small(), other(), {{2}, {0}, {}, {}}); }, shape, "product-axes",
      "dot_general: a f32[2,3], b f32[4,5], lhs_contract [2], rhs_contract [0], lhs_batch [], rhs_batch [], dtype f32, "
      "precision \"highest\": wanted contracted and batch axes that a and b have, each named once@"},
@@ -531,6 +544,7 @@ INSTANTIATE_TEST_SUITE_P(IndexExpressions, Errors, ::testing::ValuesIn(index_exp
 
 // Transformations ----------------------------------------------------------------------------------------
 
+using List = std::vector<Array>;
 Array twice(const Array& x) { return x * 2; }
 Array f64() { return zeros({2, 3}, float64); }
 
@@ -588,13 +602,23 @@ const Row transformations[] = {
      "vjp: the pullback was used before: wanted one use; call vjp again, or linearize for several@"},
     {[] { auto [y, pullback] = vjp(twice, small()); here(); pullback(other()); }, shape, "cotangent-shape",
      "vjp: cotangent f32[4,5]: wanted f32[2,3], as the value has@"},
-    {[] { auto [y, linear] = linearize(twice, small()); linear(other()); }, shape, "tangent-shape",
-     "linearize: tangent of argument 0 f32[4,5]: wanted f32[2,3], as the value has"},
+    {[] { auto [y, linear] = linearize(twice, small()); here(); linear(other()); }, shape, "tangent-shape",
+     "linearize: tangent of argument 0 f32[4,5]: wanted f32[2,3], as the value has@"},
     {[] { auto [y, linear] = linearize(twice, small()); here(); linear.transpose(f64()); }, dtype, "cotangent-dtype",
      "linearize: cotangent f64[2,3]: wanted f32[2,3], as the value has; convert it with x.astype(wg::float32)@"},
-    {[] { linear_transpose([](const Array& x) { return x * x; }, small()); }, value, "not-linear",
+    {[] { linear_transpose([](const Array& x) { here(); return x * x; }, small()); }, value, "not-linear",
      "linear_transpose: the derivative of the function depends on its argument: wanted a linear function; use "
-     "wg::linearize for its derivative at a point"},
+     "wg::linearize for its derivative at a point@"},
+    {[] {
+       const auto both = [](const Array& x) { return List{x, x * 2}; };
+       auto [y, linear] = linearize(both, small());
+       here(); linear.transpose(List{small()});
+     }, value, "cotangent-structure",
+     "linearize: a cotangent of 1 array for a value of 2 arrays: wanted a tree of the structure of the value@"},
+    {[] { const auto f = linear_transpose(twice, small()); here(); f(other()); }, shape, "cotangent-shape",
+     "linear_transpose: cotangent f32[4,5]: wanted f32[2,3], as the value has@"},
+    {[] { here(); grad([](const Array& x) { here(); return sum(crooked(x)); }, "loss")(small()); }, value,
+     "no-transpose", "tanh: is not linear in its operands: wanted a linear function@"},
     {[] { here(); jacfwd([](const Array& x) { here(); return matmul(x, x); }, "square")(small()); }, shape,
      "matmul-inner",
      "matmul: a f32[2,3], b f32[2,3]: wanted last dimension of a == second to last of b@, in jacfwd(square)"},
@@ -715,7 +739,6 @@ INSTANTIATE_TEST_SUITE_P(Programs, Errors, ::testing::ValuesIn(programs));
 struct Two {
   Array a, b;
 };
-using List = std::vector<Array>;
 /// A function, because g++ 12 fails at lists of layers in a member's initializer.
 std::map<std::string, nn::Linear> encoder_blocks() { return {{"first", {3, 4}}}; }
 /// A model of the user's own.
@@ -729,8 +752,15 @@ const nn::Mode keyed{.training = true, .key = random::key(0)};
 const Row models[] = {
     {[] { here(); tree::unflatten(Two{}, List{small()}); }, value, "tree-leaf-count",
      "tree::unflatten: a tree of 2 arrays and 1 leaf: wanted as many leaves as the tree has arrays@"},
-    {[] { tree::map([](const Array& a, const Array&) { return a; }, List{small()}, List{}); }, value, "tree-structure",
-     "tree::map: tree 1 differs from tree 0 at its root: 1 element, not 0 elements: wanted trees of equal structure"},
+    {[] { here(); tree::map([](const Array& a, const Array&) { return a; }, List{small()}, List{}); }, value,
+     "tree-structure",
+     "tree::map: tree 1 differs from tree 0 at its root: 1 element, not 0 elements: wanted trees of equal structure@"},
+    {[] {
+       const auto first = [](const std::string&, const Array& a, const Array&) { return a; };
+       here(); tree::map_with_path(first, List{small()}, List{});
+     }, value, "tree-structure",
+     "tree::map_with_path: tree 1 differs from tree 0 at its root: 1 element, not 0 elements: wanted trees of equal "
+     "structure@"},
     {[] { here(); tree::merge(Two{small(), {}}, Two{small(), small()}); }, value, "tree-merge",
      "tree::merge: a f32[2,3] is defined in both trees: wanted it in one of them@"},
     {[] { here(); nn::Linear{3, 4}(small()); }, state, "nn-init",
@@ -831,6 +861,10 @@ const Row models[] = {
      "sgd: rate nan: wanted a finite number >= 0@"},
     {[] { here(); optim::sgd(0.1, {.momentum = -0.9}); }, value, "optimizer-option",
      "sgd: momentum -0.9: wanted a finite number >= 0@"},
+    {[] { here(); optim::cosine(0.1, -5); }, value, "schedule-steps",
+     "cosine: -5 steps: wanted at least 1; optim::constant(rate) changes with no step@"},
+    {[] { here(); optim::warm_up(0, 0.1); }, value, "schedule-steps",
+     "warm_up: 0 steps: wanted at least 1; optim::constant(rate) changes with no step@"},
     {[] { here(); optim::clip_by_norm(small(), -1); }, value, "clip-norm",
      "clip_by_norm: norm -1: wanted a norm >= 0@"},
     {[] { here(); optim::clip_by_norm(small(), std::nan("")); }, value, "clip-norm",
@@ -878,6 +912,8 @@ const Row files[] = {
      "read_idx: %/file: it goes on after its last element: wanted as many elements as its header says@"},
     {[] { here(); data::read_idx(file(bytes({0, 0, 7, 1, 0, 0, 0, 1, 1}))); }, io, "idx-type",
      "read_idx: %/file: type code 7: wanted 8 (uint8), 12 (int32), 13 (float32) or 14 (float64)@"},
+    {[] { here(); data::read_idx(file(bytes({0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 7, 7, 7, 7}))); }, io, "idx-corrupt",
+     "read_idx: %/file: its compressed data is corrupt: wanted a whole gzip file; fetch it again@"},
     {[] { here(); data::fashion_mnist(missing()); }, io, "fashion-mnist-folder",
      "fashion_mnist: %/missing: no such folder: wanted the gzipped IDX files; install Debian's package "
      "dataset-fashion-mnist, or name their folder in WENGERT_DATA@"},
@@ -896,6 +932,30 @@ const Row files[] = {
      "read_npy: %/missing: No such file or directory: wanted a readable file@"},
     {[] { here(); wengert::io::read_npy(file("no array")); }, io, "npy-truncated",
      "read_npy: %/file: it ends within its header: wanted a whole .npy file; fetch it again@"},
+    {[] { here(); wengert::io::read_npy(file("\x93NUMPY" + bytes({4, 0, 0, 0, 0, 0}))); }, io, "npy-version",
+     "read_npy: %/file: format version 4: wanted 1, 2 or 3@"},
+    {[] { here(); wengert::io::write_npz(missing(), {{std::string(70000, 'a'), small()}}); }, value, "zip-name",
+     "zip: a name of 70004 bytes: wanted at most 65535@"},
+    {[] { const std::string path = file("no folder"); here(); train::prepare_folder({.folder = path + "/run"}); }, io,
+     "run-folder", "folder of the run: %/file/run: Not a directory: wanted a folder to write to@"},
+    {[] {
+       const char* words[] = {"mlp", "8", "--fast"};
+       here(); train::parse_options(3, words, {});
+     }, value, "command-line",
+     "command line: got '--fast': wanted [epochs] [images] [folder] [--resume], with at least one epoch@"},
+    {[] {
+       const char* words[] = {"mlp", "0"};
+       here(); train::parse_options(2, words, {});
+     }, value, "command-line",
+     "command line: got '0': wanted [epochs] [images] [folder] [--resume], with at least one epoch@"},
+    {[] { here(); train::write_metrics(missing() + "/m.jsonl", {}); }, io, "file-write",
+     "write_metrics: %/missing/m.jsonl.tmp: No such file or directory: wanted a folder that can be written to@"},
+    {[] { here(); train::write_metrics("/dev/full", {{}}); }, io, "file-write",
+     "write_metrics: /dev/full: is no regular file: wanted a name for a file@"},
+    {[] { here(); train::write_report(missing() + "/r.html", {}); }, io, "file-write",
+     "write_report: %/missing/r.html.tmp: No such file or directory: wanted a folder that can be written to@"},
+    {[] { here(); memory::set_cap(-1); }, value, "memory-size-negative",
+     "set_cap: -1: wanted a number of bytes, 0 or more"},
     {[] { here(); wengert::io::read_npz(file("no archive")); }, io, "zip-directory",
      "read_npz: %/file: its directory is missing or corrupt: wanted a whole .npz file; fetch it again@"},
     {[] { here(); wengert::io::write_npy(missing() + "/x.npy", small()); }, io, "file-write",

@@ -44,4 +44,18 @@ inline Array underivable(const Operand& x) {
   return bind(underivable_primitive, x.array());
 }
 
+/// One whose derivative rule is wrong: it is not linear in the tangent.
+inline const Primitive crooked_primitive{
+    .name = "crooked",
+    .doc = "x.",
+    .infer = [](const Avals& in) -> Types { return {in.types[0]}; },
+    .tangent = [](const RuleEquation&, Tangents d) -> Results { return tanh(d[0]); },
+    .lower = [](Lowering& k, const Coordinates& i) -> std::vector<Expr> { return {k(0, i)}; },
+    .samples = {{{{{2}}}}},
+};
+inline Array crooked(const Operand& x) {
+  note_call(x);
+  return bind(crooked_primitive, x.array());
+}
+
 }  // namespace wengert::errors_testing

@@ -51,14 +51,15 @@ void copy_strided_as(T* out, const Node* node) {
 
 }  // namespace
 
-void Array::undefined() {
+void Array::undefined(std::source_location where) {
   throw Error(ErrorKind::state, "array-undefined",
               "array: got a default-constructed or moved-from handle: wanted an array with values; "
-              "a layer's parameters are made by wg::nn::init(net, key), integer leaves have no gradient");
+              "a layer's parameters are made by wg::nn::init(net, key), integer leaves have no gradient" +
+                  called_at(where));
 }
 
 Dim Array::dim(int axis, std::source_location where) const {
-  const int r = rank();
+  const int r = rank(where);
   if (axis < -r || axis >= r) {
     throw Error(ErrorKind::shape, "axis-range",
                 "dim: x " + describe(*this) + ", axis " + std::to_string(axis) + ": wanted " +

@@ -79,15 +79,20 @@ class Array {
   /// False for a default-constructed or moved-from handle, which has no shape and no values.
   bool defined() const { return node_ != nullptr; }
 
-  const Shape& shape() const { return type().shape; }
+  /// Of what is not defined, shape() and its kin throw Error(state, "array-undefined").
+  const Shape& shape(std::source_location where = std::source_location::current()) const { return type(where).shape; }
   /// Length of one axis; negative axes count from the end. Throws Error(shape) when there is no such axis.
   Dim dim(int axis, std::source_location where = std::source_location::current()) const;
-  int rank() const { return type().rank(); }
-  int64_t size() const { return type().size; }
-  int64_t nbytes() const { return type().nbytes(); }
-  Dtype dtype() const { return type().dtype; }
-  const Type& type() const { return *checked()->layout->type; }
-  const Layout& layout() const { return *checked()->layout; }
+  int rank(std::source_location where = std::source_location::current()) const { return type(where).rank(); }
+  int64_t size(std::source_location where = std::source_location::current()) const { return type(where).size; }
+  int64_t nbytes(std::source_location where = std::source_location::current()) const { return type(where).nbytes(); }
+  Dtype dtype(std::source_location where = std::source_location::current()) const { return type(where).dtype; }
+  const Type& type(std::source_location where = std::source_location::current()) const { return *layout(where).type; }
+  const Layout& layout(std::source_location where = std::source_location::current()) const {
+    if (!node_) [[unlikely]]
+      undefined(where);
+    return *node_->layout;
+  }
 
   /// The one element of an array of size 1. T must be the dtype's C++ type. Under a transformation it is a constant:
   /// no derivative goes through a number.
@@ -145,11 +150,7 @@ class Array {
       detail::destroy(node_);
     }
   }
-  const Node* checked() const {
-    if (!node_) undefined();
-    return node_;
-  }
-  [[noreturn]] static void undefined();
+  [[noreturn]] static void undefined(std::source_location where);
   void read_item(void* out, Dtype dtype, std::source_location where) const;
   void read_values(void* out, int64_t count, Dtype dtype, const char* operation, std::source_location where) const;
   const void* contiguous_data(Dtype dtype, std::source_location where) const;

@@ -1,5 +1,6 @@
 #include "wengert/array/error.hpp"
 
+#include <new>
 #include <utility>
 
 namespace wengert {
@@ -21,6 +22,19 @@ const char* name(ErrorKind kind) {
 }
 
 Error::Error(ErrorKind kind, std::string id, const std::string& message)
-    : std::runtime_error(message), kind_(kind), id_(std::move(id)) {}
+    : std::runtime_error(message), kind_(kind), id_(std::make_shared<const std::string>(std::move(id))) {}
+
+namespace {
+const std::string no_memory =
+    "the system has no memory left: wanted some for the work beside the values; release arrays";
+/// Made when the library is loaded, since then there is memory; never destroyed.
+const Error& no_memory_error = *new Error(ErrorKind::memory, "memory-exhausted", "wengert: " + no_memory);
+}  // namespace
+
+void throw_no_memory(const char* operation, const std::source_location& where) {
+  try {
+    throw Error(ErrorKind::memory, "memory-exhausted", std::string(operation) + ": " + no_memory + called_at(where));
+  } catch (const std::bad_alloc&) { throw Error(no_memory_error); }
+}
 
 }  // namespace wengert

@@ -3,6 +3,7 @@
 // so that it can be acted on without a debugger.
 #pragma once
 
+#include <memory>
 #include <source_location>
 #include <stdexcept>
 #include <string>
@@ -32,15 +33,20 @@ class Error : public std::runtime_error {
   Error(ErrorKind kind, std::string id, const std::string& message);
 
   ErrorKind kind() const { return kind_; }
-  const std::string& id() const { return id_; }
+  const std::string& id() const { return *id_; }
 
  private:
   ErrorKind kind_;
-  std::string id_;
+  std::shared_ptr<const std::string> id_;  // shared, so that an error is copied without memory
 };
 
 /// "; called at train.cpp:41, in grad(loss)": `where`, or the line of the public function that this thread is in, and
 /// the transformations at work. Defined in trace/, which knows them.
 std::string called_at(const std::source_location& where);
+
+/// What stands behind `catch (const std::bad_alloc&)` at the doors of the library: throws Error(memory,
+/// "memory-exhausted") that names the operation and the caller, or where there is no memory even for that text, one
+/// that was made beforehand.
+[[noreturn]] void throw_no_memory(const char* operation, const std::source_location& where = {});
 
 }  // namespace wengert

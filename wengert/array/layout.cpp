@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "wengert/array/error.hpp"
 #include "wengert/array/fork.hpp"
 
 namespace wengert {
@@ -108,13 +109,13 @@ void describe_extent(Layout& layout) {
 
 }  // namespace
 
-const Type* Type::of(Dtype dtype, const Shape& shape, bool weak) {
+const Type* Type::of(Dtype dtype, const Shape& shape, bool weak) try {
   uint64_t hash = mix(static_cast<uint64_t>(dtype) * 2 + weak, static_cast<uint64_t>(shape.rank()));
   for (Dim d : shape) hash = mix(hash, static_cast<uint64_t>(d.value()));
   return types().find_or_add(
       hash, [&](const Type& t) { return t.dtype == dtype && t.weak == weak && t.shape == shape; },
       [&] { return Type{dtype, weak, shape, shape.size(), hash, nullptr}; });
-}
+} catch (const std::bad_alloc&) { throw_no_memory("type"); }
 
 const Layout* Type::repeated() const {
   std::atomic_ref<const Layout*> cached(repeated_layout);
@@ -126,7 +127,7 @@ const Layout* Type::repeated() const {
   return layout;
 }
 
-const Layout* Layout::of(const Type* type, const Strides& given) {
+const Layout* Layout::of(const Type* type, const Strides& given) try {
   // One spelling for what cannot be told apart: unused strides, those of axes of length 1, and all of an empty array.
   Strides strides = type->size == 0 ? Strides{} : given;
   for (int i = max_rank - 1; i >= type->rank(); --i) strides[i] = 0;
@@ -143,7 +144,7 @@ const Layout* Layout::of(const Type* type, const Strides& given) {
         describe_extent(layout);
         return layout;
       });
-}
+} catch (const std::bad_alloc&) { throw_no_memory("layout"); }
 
 const Layout* Layout::contiguous_of(const Type* type) {
   Strides strides{};

@@ -27,11 +27,11 @@ void check_arrays(const ArrayFunction& f, const Arguments& arguments, const std:
 /// `primals`: as for jvp. Throws Error(value, "check-grads") naming mode, order, operand, expected and got.
 template <class F, class Primals>
 void check_grads(const F& f, const Primals& primals, const CheckOptions& options = {},
-                 Name name = std::source_location::current()) {
+                 Name name = std::source_location::current()) try {
   const auto trees = diff::argument_list(primals);
   std::optional<diff::ResultOf<F, std::decay_t<decltype(trees)>>> result;
   diff::check_arrays(diff::leaf_function(f, trees, result), diff::Arguments(trees), tree::paths(trees), options,
                      name.label<F>("check_grads"));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("check_grads"); }
 
 }  // namespace wengert

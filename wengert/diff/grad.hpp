@@ -80,11 +80,11 @@ class Grad : GradientFunction<F, I...> {
  public:
   using GradientFunction<F, I...>::GradientFunction;
   template <class... Args>
-  auto operator()(Args&&... args) const {
+  auto operator()(Args&&... args) const try {
     auto [result, gradients] = this->run("grad", std::forward<Args>(args)...);
     if constexpr (std::same_as<decltype(result), Array>) return unwrap(std::move(gradients));
     else return std::pair{unwrap(std::move(gradients)), std::get<1>(std::move(result))};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("grad"); }
 };
 
 template <class F, int... I>
@@ -92,10 +92,10 @@ class ValueAndGrad : GradientFunction<F, I...> {
  public:
   using GradientFunction<F, I...>::GradientFunction;
   template <class... Args>
-  auto operator()(Args&&... args) const {
+  auto operator()(Args&&... args) const try {
     auto [result, gradients] = this->run("value_and_grad", std::forward<Args>(args)...);
     return std::pair{std::move(result), unwrap(std::move(gradients))};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("value_and_grad"); }
 };
 
 }  // namespace diff

@@ -22,7 +22,7 @@ class JacobianFunction {
       : f_(std::move(f)), name_(std::move(name)), transformation_(transformation), blocks_(blocks) {}
 
   template <class... Args>
-  auto operator()(Args&&... args) const {
+  auto operator()(Args&&... args) const try {
     static_assert(argument >= 0 && argument < static_cast<int>(sizeof...(Args)),
                   "wengert: jacfwd<I>, jacrev<I>, hessian<I>: the call has no argument with this number");
     auto given = std::forward_as_tuple(std::forward<Args>(args)...);
@@ -54,7 +54,7 @@ class JacobianFunction {
       tree::detail::replace(*result, leaves);
       return *std::move(result);
     }
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory(transformation_); }
 
  private:
   F f_;

@@ -28,13 +28,13 @@ class TreePullback {
 
   /// A tree like the argument, a tuple of trees for several. Undefined leaves of `cotangent` are zero.
   /// Can be called once: Error(state, "pullback-consumed") after that. Errors: "cotangent-shape", "cotangent-dtype".
-  auto operator()(const Result& cotangent, std::source_location where = std::source_location::current()) {
+  auto operator()(const Result& cotangent, std::source_location where = std::source_location::current()) try {
     const CallScope scope(where);
     const std::vector<Array> seeds = checked_derivatives("cotangent", label_.at(where), cotangent, like_, outputs_);
     Trees result = trees_;
     tree::detail::replace(result, pull_back(pullback_, seeds, arguments_));
     return unwrap(std::move(result));
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("vjp"); }
 
  private:
   Arguments outputs_;
@@ -57,7 +57,7 @@ struct Vjp {
 ///   auto [y, pullback] = vjp(f, a, b);  auto [da, db] = pullback(dy);
 /// The pullback keeps what the way back needs, and can be called once; linearize() gives one for many calls.
 template <class F, class... Args>
-auto vjp(const F& f, const Args&... args) {
+auto vjp(const F& f, const Args&... args) try {
   std::tuple<diff::TreeOf<Args>...> trees(diff::to_tree(args)...);
   std::optional<diff::ResultOf<F, decltype(trees)>> result;
   diff::Arguments arguments(trees);
@@ -67,14 +67,15 @@ auto vjp(const F& f, const Args&... args) {
   diff::TreePullback pullback(*result, std::move(trees), std::move(arguments), std::move(run.pullback),
                               std::move(label));
   return diff::Vjp<std::decay_t<decltype(*result)>, decltype(trees)>{std::move(*result), std::move(pullback)};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("vjp"); }
 
 /// {f(primals...), its derivative along tangents}, by forward mode. A std::tuple is a list of arguments, anything else
 /// the one argument: jvp(f, std::tuple{a, b}, std::tuple{da, db}), jvp(f, x, dx).
 /// Tangents are trees like the primals; undefined leaves are zero, and leaves that are not differentiated (see grad)
 /// have none. Errors: "tangent-structure", "tangent-shape", "tangent-dtype".
 template <class F, class Primals, class Tangents>
-auto jvp(const F& f, const Primals& primals, const Tangents& tangents, Name name = std::source_location::current()) {
+auto jvp(const F& f, const Primals& primals, const Tangents& tangents,
+         Name name = std::source_location::current()) try {
   const auto trees = diff::argument_list(primals);
   const auto directions = diff::argument_list(tangents);
   static_assert(std::same_as<decltype(trees), decltype(directions)>,
@@ -89,6 +90,6 @@ auto jvp(const F& f, const Primals& primals, const Tangents& tangents, Name name
   tree::detail::replace(output.first, d.values);
   tree::detail::replace(output.second, d.tangents);
   return output;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("jvp"); }
 
 }  // namespace wengert

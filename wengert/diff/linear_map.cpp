@@ -24,6 +24,16 @@ class PartialRecorder final : public Recorder {
   }
 };
 
+/// Where an input is used first.
+Location first_use(const Program& program, uint32_t input) {
+  for (const Equation& e : program.equations()) {
+    for (Atom a : program.operands(e)) {
+      if (!a.is_constant() && a.id() == input) return program.location(e);
+    }
+  }
+  return {};
+}
+
 /// The map from the inputs of a recording, numbers of arguments in `arguments`, to the tangents. Input -1 must not
 /// occur.
 LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const std::vector<int>& arguments,
@@ -40,10 +50,12 @@ LinearMap finish_map(Recorder& recorder, std::vector<const Type*> inputs, const 
   for (int i : kept) {
     used.push_back(arguments[static_cast<size_t>(i)]);
     if (used.back() >= 0) continue;
+    const Location line = first_use(*program, static_cast<uint32_t>(used.size()) - 1);
     throw Error(ErrorKind::value, "not-linear",
                 label.text() +
                     ": the derivative of the function depends on its argument: wanted a linear function; "
-                    "use wg::linearize for its derivative at a point");
+                    "use wg::linearize for its derivative at a point" +
+                    called_at(line.file ? line.file : "", line.line));
   }
   return {program, std::move(used), std::move(inputs), std::move(outputs), std::move(places)};
 }
@@ -117,7 +129,6 @@ Linearization linearize_arrays(const ArrayFunction& f, std::span<const Array> pr
 LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples, std::span<const bool> active,
                         const Label& label) {
   Recorder recorder(label);
-  const CurrentInterpreter scope(&recorder);
   std::vector<Array> primals(examples.begin(), examples.end()), tangents(examples.size());
   std::vector<const Type*> inputs(examples.size());
   std::vector<int> arguments;
@@ -132,7 +143,10 @@ LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples,
     arguments.push_back(static_cast<int>(i));
     tangents[i] = recorder.add_input(inputs[i]);
   }
-  const auto [values, derivatives] = jvp_through(f, primals, tangents);
+  const auto [values, derivatives] = [&] {
+    const CurrentInterpreter scope(&recorder);
+    return jvp_through(f, primals, tangents);
+  }();
   return finish_map(recorder, std::move(inputs), arguments, values, derivatives, label);
 }
 

@@ -171,7 +171,8 @@ class Reader {
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk, std::source_location where) {
+void save_checkpoint(const std::string& path, const void* tree, tree::detail::Walk walk,
+                     std::source_location where) try {
   const CallScope scope(where);
   const std::vector<std::string> paths = tree::detail::paths_of(tree, walk);
   const std::vector<Array> leaves = tree::detail::leaves_of(tree, walk);
@@ -192,10 +193,10 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
   const json description = {{"format", format_name}, {"version", format_version}, {"values", texts}, {"order", order}};
   zip.add(description_name, {description.dump(1, ' ')});
   zip.commit();
-}
+} catch (const std::bad_alloc&) { throw_no_memory("save_checkpoint", where); }
 
 std::vector<Array> load_checkpoint(const std::string& path, const void* like, tree::detail::Walk walk,
-                                   std::string_view part, std::source_location where) {
+                                   std::string_view part, std::source_location where) try {
   const CallScope scope(where);
   const std::vector<std::string> paths = tree::detail::paths_of(like, walk);
   std::vector<Array> leaves = tree::detail::leaves_of(like, walk);
@@ -206,6 +207,6 @@ std::vector<Array> load_checkpoint(const std::string& path, const void* like, tr
   reader.want_nothing_left(part);
   for (const auto& [name, text] : values.texts) reader.want_value(below(part, name), text);
   return leaves;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("load_checkpoint", where); }
 
 }  // namespace wengert::io::detail

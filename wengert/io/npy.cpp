@@ -275,19 +275,19 @@ Array row_major(const Array& x, const char* operation, std::source_location wher
 
 }  // namespace detail
 
-Array read_npy(const std::string& path, std::source_location where) {
+Array read_npy(const std::string& path, std::source_location where) try {
   const CallScope scope(where);
   WholeFile source(path);
   return detail::read_array(source);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("read_npy", where); }
 
-void write_npy(const std::string& path, const Array& x, std::source_location where) {
+void write_npy(const std::string& path, const Array& x, std::source_location where) try {
   const CallScope scope(where);
   const Array values = detail::row_major(x, "write_npy", where);
   OutputFile file("write_npy", path);
   file.write(detail::npy_header(values.type()));
   file.write(values.node()->data, values.nbytes());
   file.commit();
-}
+} catch (const std::bad_alloc&) { throw_no_memory("write_npy", where); }
 
 }  // namespace wengert::io

@@ -148,6 +148,12 @@ void want_alike(const char* optimizer, const std::string& path, const Array& par
        std::string("a ") + what + (shape ? " of the parameter's dtype" : " of the parameter's shape"));
 }
 
+void want_steps(const char* schedule, int64_t steps, const std::source_location& where) {
+  if (steps >= 1) return;
+  const CallScope scope(where);
+  fail(ErrorKind::value, "schedule-steps", schedule, std::to_string(steps) + " steps",
+       "at least 1; optim::constant(rate) changes with no step");
+}
 void want_not_negative(const char* optimizer, const char* option, double given) {
   if (given >= 0 && std::isfinite(given)) return;
   fail(ErrorKind::value, "optimizer-option", optimizer, option + (" " + shortest_text(given)), "a finite number >= 0");
@@ -166,17 +172,19 @@ Array Schedule::operator()(const Array& step) const { return f_ ? f_(step) : ran
 
 Schedule constant(double rate) { return Schedule(rate); }
 
-Schedule cosine(double rate, int64_t steps, double final) {
+Schedule cosine(double rate, int64_t steps, double final, std::source_location where) {
+  want_steps("cosine", steps, where);
   return Schedule([=](const Array& step) {
-    const Array part = minimum(convert(step, float64) / static_cast<double>(std::max<int64_t>(steps, 1)), 1);
+    const Array part = minimum(convert(step, float64) / static_cast<double>(steps), 1);
     return final + (rate - final) * 0.5 * (1 + cos(part * std::numbers::pi));
   });
 }
 
-Schedule warm_up(int64_t steps, Schedule after) {
+Schedule warm_up(int64_t steps, Schedule after, std::source_location where) {
+  want_steps("warm_up", steps, where);
   return Schedule([=](const Array& step) {
-    const Array done = convert(step, float64) / static_cast<double>(std::max<int64_t>(steps, 1));
-    return where(less(step, steps), done * after(zeros({}, int64)), after(maximum(step - steps, 0)));
+    const Array done = convert(step, float64) / static_cast<double>(steps);
+    return wengert::where(less(step, steps), done * after(zeros({}, int64)), after(maximum(step - steps, 0)));
   });
 }
 

@@ -26,9 +26,12 @@ class Schedule {
 /// Always `rate`.
 Schedule constant(double rate);
 /// From `rate` down to `final` over `steps` along half a cosine, then constant. Loshchilov, Hutter, ICLR 2017.
-Schedule cosine(double rate, int64_t steps, double final = 0);
+/// Errors: value "schedule-steps" (below 1).
+Schedule cosine(double rate, int64_t steps, double final = 0,
+                std::source_location where = std::source_location::current());
 /// Linearly from 0 to what `after` begins with over `steps`; `after` counts from there.
-Schedule warm_up(int64_t steps, Schedule after);
+/// Errors: value "schedule-steps" (below 1).
+Schedule warm_up(int64_t steps, Schedule after, std::source_location where = std::source_location::current());
 
 /// Whether a leaf is meant: its path and value.
 using Mask = std::function<bool(const std::string& path, const Array& leaf)>;
@@ -65,14 +68,14 @@ class Sgd {
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient,
-                                   std::source_location where = std::source_location::current()) const {
+                                   std::source_location where = std::source_location::current()) const try {
     const CallScope scope(where);
     std::vector<Array> p = tree::flatten(parameters), v = tree::flatten(state.velocity), g = tree::flatten(gradient);
     const std::vector<std::string> paths = tree::paths(parameters);
     forget(parameters, state.velocity);
     step_leaves(paths, p, v, g, state.step);
     return {tree::unflatten(parameters, p), {next(state.step), tree::unflatten(state.velocity, v)}};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("sgd", where); }
 
  private:
   friend class Adam;
@@ -117,7 +120,7 @@ class Adam {
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient,
-                                    std::source_location where = std::source_location::current()) const {
+                                    std::source_location where = std::source_location::current()) const try {
     const CallScope scope(where);
     std::vector<Array> p = tree::flatten(parameters), m = tree::flatten(state.mean), v = tree::flatten(state.variance);
     const std::vector<Array> g = tree::flatten(gradient);
@@ -126,7 +129,7 @@ class Adam {
     step_leaves(paths, p, m, v, g, state.step);
     return {tree::unflatten(parameters, p),
             {Sgd::next(state.step), tree::unflatten(state.mean, m), tree::unflatten(state.variance, v)}};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("adam", where); }
 
  private:
   void step_leaves(const std::vector<std::string>& paths, std::vector<Array>& p, std::vector<Array>& m,

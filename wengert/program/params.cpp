@@ -93,7 +93,7 @@ struct Params::Recent {
   std::array<std::shared_ptr<const Record>, 64> records;
 };
 
-Params::Params(std::span<const Param> values) {
+Params::Params(std::span<const Param> values) try {
   if (values.empty()) return;
   uint64_t hash = values.size();
   for (const Param& p : values) hash = hash_combine(hash, hash_param(p));
@@ -103,7 +103,7 @@ Params::Params(std::span<const Param> values) {
     recent = std::make_shared<const Record>(Record{{values.begin(), values.end()}, hash});
   }
   record_ = recent;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("parameters"); }
 
 bool Params::operator==(const Params& other) const {
   if (record_ == other.record_) return true;

@@ -56,17 +56,15 @@ void check_alive(const Node* x) {
                   call_site());
 }
 
-std::string line_text(const std::source_location& line) {
-  std::string_view file = line.file_name();
+std::string line_text(std::string_view file, uint32_t line) {
   if (file.empty()) return {};
   if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-  return std::string(file) + ":" + std::to_string(line.line());
+  return std::string(file) + ":" + std::to_string(line);
 }
 
-std::string called_at(const std::source_location& where) {
+std::string called_at(std::string_view file, uint32_t line) {
   const Thread& state = thread();
-  const std::source_location& line = state.depth > 0 ? state.where : where;
-  std::string text = line_text(line);
+  std::string text = state.depth > 0 ? line_text(state.where) : line_text(file, line);
   if (!text.empty()) text = "; called at " + text;
   if (state.place) text += state.place->text(*state.place);
   for (const Interpreter* i = state.innermost; i; i = i->parent()) {
@@ -74,6 +72,8 @@ std::string called_at(const std::source_location& where) {
   }
   return text;
 }
+
+std::string called_at(const std::source_location& where) { return called_at(where.file_name(), where.line()); }
 
 std::string call_site() { return called_at(thread().where); }
 

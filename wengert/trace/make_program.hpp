@@ -23,22 +23,24 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, L
 template <class F>
 auto make_program(F f, Name name = std::source_location::current()) {
   return [f = std::move(f), name = std::move(name)](const auto&... args) {
-    const std::tuple<std::decay_t<decltype(args)>...> trees(args...);
     constexpr bool fits = std::is_invocable_v<const F&, std::decay_t<decltype(args)>...>;
     static_assert(fits,
                   "wengert: the function cannot be called with these arguments: count them, and compare their types");
     if constexpr (!fits) {
       return ProgramPtr();  // so that the error above is the only one
     } else {
-      const auto run = [&](std::span<const Array> leaves) {
-        auto inputs = trees;
-        tree::detail::replace(inputs, leaves);
-        using Result = std::remove_cvref_t<decltype(std::apply(f, std::move(inputs)))>;
-        if constexpr (std::is_convertible_v<Result, Array>)
-          return tree::flatten(Array(std::apply(f, std::move(inputs))));
-        else return tree::flatten(std::apply(f, std::move(inputs)));
-      };
-      return detail::record_leaves(tree::flatten(trees), run, name.label<F>("make_program"));
+      try {
+        const std::tuple<std::decay_t<decltype(args)>...> trees(args...);
+        const auto run = [&](std::span<const Array> leaves) {
+          auto inputs = trees;
+          tree::detail::replace(inputs, leaves);
+          using Result = std::remove_cvref_t<decltype(std::apply(f, std::move(inputs)))>;
+          if constexpr (std::is_convertible_v<Result, Array>)
+            return tree::flatten(Array(std::apply(f, std::move(inputs))));
+          else return tree::flatten(std::apply(f, std::move(inputs)));
+        };
+        return detail::record_leaves(tree::flatten(trees), run, name.label<F>("make_program"));
+      } catch (const std::bad_alloc&) { throw_no_memory("make_program"); }
     }
   };
 }

@@ -210,37 +210,51 @@ void for_each(T& tree, const detail::ForEach::Function& f) {
   detail::visit(const_cast<std::remove_const_t<T>&>(tree), visitor);
 }
 
-/// f(leaf, leaf of rest...) in place of every defined leaf of `first`; undefined leaves of `first` stay undefined,
-/// those of the others are given to f. Throws Error(value, "tree-structure") naming the first path in which the trees
-/// differ.
+namespace detail {
+
+/// f(number of the leaf, leaf, leaf of rest...) in place of every defined leaf of `first`.
 template <class F, class T, class... Rest>
-T map(F&& f, const T& first, const Rest&... rest) {
-  static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map takes trees of one type");
+T map_leaves(const char* operation, const std::source_location& where, F&& f, const T& first, const Rest&... rest) try {
+  static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map and map_with_path take trees of one type");
   const void* trees[] = {&first, &rest...};
-  auto leaves = detail::leaves_of_equals("tree::map", &detail::walk<T>, trees);
+  auto leaves = leaves_of_equals(operation, &walk<T>, trees, where);
   for (size_t i = 0; i < leaves[0].size(); ++i) {
     if (!leaves[0][i].defined()) continue;
     [&]<size_t... k>(std::index_sequence<k...>) {
-      leaves[0][i] = f(std::as_const(leaves[k][i])...);
+      leaves[0][i] = f(i, std::as_const(leaves[k][i])...);
     }(std::make_index_sequence<1 + sizeof...(Rest)>());
   }
   return unflatten(first, leaves[0]);
+} catch (const std::bad_alloc&) { throw_no_memory(operation, where); }
+template <class F, class T, class... Rest>
+T map_paths(const std::source_location& where, F&& f, const T& first, const Rest&... rest) {
+  const std::vector<std::string> all = paths(first);
+  return map_leaves(
+      "tree::map_with_path", where, [&](size_t i, const auto&... leaf) { return f(all[i], leaf...); }, first, rest...);
+}
+
+}  // namespace detail
+
+/// f(leaf, leaf of rest...) in place of every defined leaf of `first`; undefined leaves of `first` stay undefined,
+/// those of the others are given to f. Throws Error(value, "tree-structure") naming the first path in which the trees
+/// differ, and for two trees the line of the call: behind more there is no place for it in C++.
+template <class F, class T, class... Rest>
+T map(F&& f, const T& first, const Rest&... rest) {
+  return detail::map_leaves("tree::map", {}, [&](size_t, const auto&... leaf) { return f(leaf...); }, first, rest...);
+}
+template <class F, class T>
+T map(F&& f, const T& a, const T& b, std::source_location where = std::source_location::current()) {
+  return detail::map_leaves("tree::map", where, [&](size_t, const auto&... leaf) { return f(leaf...); }, a, b);
 }
 
 /// The same with f(path, leaf, leaf of rest...).
 template <class F, class T, class... Rest>
 T map_with_path(F&& f, const T& first, const Rest&... rest) {
-  const std::vector<std::string> all = paths(first);
-  static_assert((std::same_as<T, Rest> && ...), "wengert: tree::map_with_path takes trees of one type");
-  const void* trees[] = {&first, &rest...};
-  auto leaves = detail::leaves_of_equals("tree::map_with_path", &detail::walk<T>, trees);
-  for (size_t i = 0; i < leaves[0].size(); ++i) {
-    if (!leaves[0][i].defined()) continue;
-    [&]<size_t... k>(std::index_sequence<k...>) {
-      leaves[0][i] = f(all[i], std::as_const(leaves[k][i])...);
-    }(std::make_index_sequence<1 + sizeof...(Rest)>());
-  }
-  return unflatten(first, leaves[0]);
+  return detail::map_paths({}, f, first, rest...);
+}
+template <class F, class T>
+T map_with_path(F&& f, const T& a, const T& b, std::source_location where = std::source_location::current()) {
+  return detail::map_paths(where, f, a, b);
 }
 
 /// Two copies of the tree: one with the leaves whose path `selected` wants, one with the others. Leaves that went to

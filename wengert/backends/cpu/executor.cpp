@@ -117,7 +117,7 @@ const bool registered = [] {
 }();
 
 /// Throws again what says that there is no memory, with the operation that wanted it.
-[[noreturn]] void no_memory(const Primitive& primitive, Inputs in, const char* id, std::string_view reason) {
+[[noreturn]] void no_memory(const Primitive& primitive, Inputs in, const char* id, std::string_view reason) try {
   std::string got;
   for (size_t i = 0; i < in.size(); ++i) {
     got += std::string(i ? ", " : ": ") + primitive.operands[std::min(i, primitive.operands.size() - 1)] + " " +
@@ -126,7 +126,7 @@ const bool registered = [] {
   constexpr std::string_view source = "allocate: ";
   if (reason.starts_with(source)) reason.remove_prefix(source.size());
   throw Error(ErrorKind::memory, id, operation_name(primitive) + got + ": " + std::string(reason) + call_site());
-}
+} catch (const std::bad_alloc&) { throw_no_memory(operation_name(primitive)); }
 
 void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                           std::span<Array> out, uint64_t donated) try {
