@@ -24,9 +24,10 @@ UNSAID_PARAMETERS = {"where", "name"}  # source_location, Name
 
 
 def stripped(text):
-    """Without comments, directives and the contents of strings."""
+    """Without comments, directives, the contents of strings, and the handlers of functions that are try blocks."""
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
     text = re.sub(r"^[ \t]*#(.*\\\n)*.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\bcatch \([^)]*\) \{[^}]*\}", "", re.sub(r"\btry \{", "{", text))
     return re.sub(r"'(\\.|[^'\\])'", "' '", re.sub(r'"(\\.|[^"\\\n])*"', '""', text))
 
 

@@ -240,7 +240,7 @@ std::vector<Term> make_terms(std::string_view text, const Subscripts& subscripts
 
 }  // namespace
 
-Array einsum(std::string_view text, std::span<const Operand> operands) {
+Array einsum(std::string_view text, std::span<const Operand> operands) try {
   if (operands.empty()) fail(ErrorKind::value, "einsum-operands", "einsum", quoted(text), "at least one operand");
   const CallScope scope(operands[0]);
   const Subscripts subscripts = parse(text, operands.size());
@@ -259,7 +259,7 @@ Array einsum(std::string_view text, std::span<const Operand> operands) {
     product = multiply(text, product, terms[i], needed);
   }
   return aligned(summed(product, [&](int label) { return has(result, label); }), result);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("einsum"); }
 
 Array einsum(std::string_view subscripts, const Operand& a) { return einsum(subscripts, {&a, 1}); }
 

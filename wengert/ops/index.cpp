@@ -427,14 +427,14 @@ const Primitive dynamic_add_slice_primitive{
 
 // Functions ----------------------------------------------------------------------------------------------
 
-Array take(const Operand& x, const Array& indices, int64_t axis) {
+Array take(const Operand& x, const Array& indices, int64_t axis) try {
   const CallScope scope(x, "take");
   const Array a = x.to_array();
   axis = normalize_axis("take", a, axis);
   return bind(take_primitive, a, indices, {Axes{axis}, axis});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("take", x.where()); }
 
-Array take_along_axis(const Operand& x, const Array& indices, int64_t axis) {
+Array take_along_axis(const Operand& x, const Array& indices, int64_t axis) try {
   const CallScope scope(x, "take_along_axis");
   Array a = x.to_array(), at = indices;
   axis = normalize_axis("take_along_axis", a, axis);
@@ -450,14 +450,14 @@ Array take_along_axis(const Operand& x, const Array& indices, int64_t axis) {
     }
   }
   return bind(take_along_axis_primitive, a, at, {axis});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("take_along_axis", x.where()); }
 
-Array add_along_axis(const Operand& x, const Array& values, const Array& indices, int64_t axis) {
+Array add_along_axis(const Operand& x, const Array& values, const Array& indices, int64_t axis) try {
   const CallScope scope(x, "add_along_axis");
   const Array a = x.to_array();
   axis = normalize_axis("add_along_axis", a, axis);
   return bind(add_along_axis_primitive, a, values, indices, {axis});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("add_along_axis", x.where()); }
 
 namespace {
 std::vector<Array> with_starts(std::vector<Array> front, const std::vector<Array>& starts) {
@@ -466,14 +466,14 @@ std::vector<Array> with_starts(std::vector<Array> front, const std::vector<Array
 }
 }  // namespace
 
-Array dynamic_slice(const Operand& x, const std::vector<Array>& starts, const Shape& sizes) {
+Array dynamic_slice(const Operand& x, const std::vector<Array>& starts, const Shape& sizes) try {
   const CallScope scope(x, "dynamic_slice");
   return wengert::bind(dynamic_slice_primitive, with_starts({x.to_array()}, starts), {sizes});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("dynamic_slice", x.where()); }
 
-Array dynamic_update_slice(const Operand& x, const Array& update, const std::vector<Array>& starts) {
+Array dynamic_update_slice(const Operand& x, const Array& update, const std::vector<Array>& starts) try {
   const CallScope scope(x, "dynamic_update_slice");
   return wengert::bind(dynamic_update_slice_primitive, with_starts({x.to_array(), update}, starts));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("dynamic_update_slice", x.where()); }
 
 }  // namespace wengert

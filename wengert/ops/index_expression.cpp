@@ -231,17 +231,17 @@ void IndexedArray::want_defined(const char* operation) const {
        "an array with values; std::move(x).at(...) gives x up at once, so take what is needed of it before");
 }
 
-Array IndexedArray::get(std::source_location where) && {
+Array IndexedArray::get(std::source_location where) && try {
   const CallScope scope(where, "x[...]");
   want_defined("x[...]");
   const Selection s = Selector("x[...]", x_, indices_).run();
   return take_selected(sliced_and_expanded(x_, s), s);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("x[...]", where); }
 
 Array IndexedArray::set(const Operand& values) && { return update(values, false, "x.at(...).set"); }
 Array IndexedArray::add(const Operand& values) && { return update(values, true, "x.at(...).add"); }
 
-Array IndexedArray::update(const Operand& values, bool sums, const char* operation) {
+Array IndexedArray::update(const Operand& values, bool sums, const char* operation) try {
   const CallScope scope(values.where(), operation);
   want_defined(operation);
   const Selection s = Selector(operation, x_, indices_).run();
@@ -253,14 +253,17 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
   const bool adds = sums && s.arrays.empty();
   return bind_update(update_slice_primitive, std::move(x_), {reshape(v, s.sliced)},
                      {s.place.strides, s.place.dropped, std::string(adds ? "add" : "set")}, Runtimes(s.place.starts));
-}
+} catch (const std::bad_alloc&) { throw_no_memory(operation, values.where()); }
+
+IndexedArray::IndexedArray(Array x, std::initializer_list<Index> indices) try : x_(std::move(x)), indices_(indices) {
+} catch (const std::bad_alloc&) { throw_no_memory("x[...]"); }
 
 IndexedArray Array::at(std::initializer_list<Index> indices) const& { return {*this, indices}; }
 IndexedArray Array::at(std::initializer_list<Index> indices) && { return {std::move(*this), indices}; }
 
-Array Array::operator[](const Index& index) const { return IndexedArray(*this, {index}).get(index.where()); }
-Array Array::operator[](std::initializer_list<Index> indices) const {
+Array Array::operator[](const Index& index) const { return operator[](std::initializer_list<Index>{index}); }
+Array Array::operator[](std::initializer_list<Index> indices) const try {
   return IndexedArray(*this, indices).get(indices.size() == 0 ? std::source_location() : indices.begin()->where());
-}
+} catch (const std::bad_alloc&) { throw_no_memory("x[...]"); }
 
 }  // namespace wengert

@@ -77,6 +77,7 @@ class Index {
 /// "array-undefined".
 class IndexedArray {
  public:
+  IndexedArray(Array x, std::initializer_list<Index> indices);
   IndexedArray(Array x, std::vector<Index> indices) : x_(std::move(x)), indices_(std::move(indices)) {}
 
   /// The elements.

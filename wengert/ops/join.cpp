@@ -175,7 +175,7 @@ void want_defined(const std::vector<Array>& arrays) {
 
 }  // namespace
 
-Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_location where) {
+Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_location where) try {
   const CallScope scope(where, "concatenate");
   if (arrays.empty()) fail(ErrorKind::value, "concatenate-empty", "concatenate", "no arrays", "at least one");
   want_defined(arrays);
@@ -192,9 +192,9 @@ Array concatenate(const std::vector<Array>& arrays, int64_t axis, std::source_lo
          "equal lengths along every axis but axis " + std::to_string(along));
   }
   return join(promoted(arrays), along);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("concatenate", where); }
 
-Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location where) {
+Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location where) try {
   const CallScope scope(where, "stack");
   if (arrays.empty()) fail(ErrorKind::value, "stack-empty", "stack", "no arrays", "at least one");
   want_defined(arrays);
@@ -211,13 +211,13 @@ Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location
   std::vector<Array> layers = promoted(arrays);
   for (Array& a : layers) a = expand(a, axis);
   return join(std::move(layers), axis < 0 ? axis + rank : axis);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("stack", where); }
 
 namespace {
 constexpr int64_t most_empty_parts = 1 << 16;  // of an axis without elements, which every number divides
 }  // namespace
 
-std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) {
+std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) try {
   const CallScope scope(x, "split");
   const Array a = x.to_array();
   const int64_t length = a.shape()[static_cast<int>(normalize_axis("split", a, axis))];
@@ -227,9 +227,9 @@ std::vector<Array> split(const Operand& x, int64_t sections, int64_t axis) {
          "a number of sections that divides " + std::to_string(length));
   }
   return split(a, std::vector<int64_t>(static_cast<size_t>(sections), length / sections), axis);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("split", x.where()); }
 
-std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, int64_t axis) {
+std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, int64_t axis) try {
   const CallScope scope(x, "split");
   const Array a = x.to_array();
   const int along = static_cast<int>(normalize_axis("split", a, axis));
@@ -249,7 +249,7 @@ std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, in
     start += n;
   }
   return parts;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("split", x.where()); }
 
 std::vector<Array> split(const Operand& x, std::initializer_list<int64_t> sizes, int64_t axis) {
   return split(x, std::vector<int64_t>(sizes), axis);

@@ -184,7 +184,7 @@ Array fold_in(const Array& key, const Operand& number) {
   return bind(random_fold_primitive, want_defined(key), n);
 }
 
-std::vector<Array> split(const Array& key, int64_t count, std::source_location where) {
+std::vector<Array> split(const Array& key, int64_t count, std::source_location where) try {
   const CallScope scope(where, "random::split");
   constexpr int64_t most = int64_t{1} << 20;  // each is an array of its own, of 128 bytes
   if (count < 0 || count > most) {
@@ -194,7 +194,7 @@ std::vector<Array> split(const Array& key, int64_t count, std::source_location w
   std::vector<Array> keys;
   for (int64_t i = 0; i < count; ++i) keys.push_back(bind(random_split_primitive, want_defined(key), array(i)));
   return keys;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("random::split", where); }
 
 Array uniform(const Array& key, const Shape& shape, Dtype dtype, double low, double high, std::source_location where) {
   const CallScope scope(where, "random::uniform");

@@ -62,9 +62,9 @@ class Sgd {
   Sgd(Schedule rate, SgdOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
-  SgdState<T> init(const T& parameters) const {
+  SgdState<T> init(const T& parameters) const try {
     return {zero_step(), options_.momentum == 0 ? blank(parameters) : zero_moments(parameters)};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("sgd"); }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient,
@@ -114,9 +114,9 @@ class Adam {
   Adam(Schedule rate, AdamOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
-  AdamState<T> init(const T& parameters) const {
+  AdamState<T> init(const T& parameters) const try {
     return {Sgd::zero_step(), Sgd::zero_moments(parameters), Sgd::zero_moments(parameters)};
-  }
+  } catch (const std::bad_alloc&) { throw_no_memory("adam"); }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient,
@@ -166,16 +166,16 @@ T Sgd::zero_moments(const T& parameters) {
 /// The square root of the sum of squares of all defined floating leaves, in their widest dtype; its derivative is 0 at 0.
 /// The squares are added in float64: none of a float32 leaf overflows, those of float64 leaves do beyond 1e154.
 template <class T>
-Array global_norm(const T& tree) {
+Array global_norm(const T& tree) try {
   return detail::norm_of(tree::flatten(tree));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("global_norm"); }
 /// Scales the gradient down so that its global norm is at most `norm`. With an infinite element the others become 0 and
 /// it becomes NaN; with a NaN all become NaN: look at isfinite(global_norm(gradient)) to leave such a step out. Errors:
 /// value "clip-norm" (a negative norm, or NaN).
 template <class T>
-T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) {
+T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) try {
   const CallScope scope(where);
   return tree::unflatten(gradient, detail::clipped(tree::flatten(gradient), norm));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("clip_by_norm", where); }
 
 }  // namespace wengert::optim
