@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(os.environ["WENGERT_SOURCE_DIR"])
 
 NO_IDS = {"disable-lsr", "initial-exec", "wengert-checkpoint", "wengert-slp-vectorizer"}
-# What no input reaches: broken promises of the lowering, of oneDNN and of kernels; and a kernel that finds no memory
-# where its caller has just found some.
-OUT_OF_REACH = {"lowering-reduction", "onednn", "assertion", "scratch-memory"}
+# What no input reaches: broken promises of the lowering, of oneDNN and of kernels, a kernel that finds no
+# memory where its caller has just found some, and a primitive without samples, which ends every program at its start.
+OUT_OF_REACH = {"lowering-reduction", "onednn", "assertion", "scratch-memory", "primitive-samples"}
 
 
 def sources(folder):

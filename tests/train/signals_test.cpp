@@ -22,17 +22,20 @@ std::string content(const std::string& path) {
   return text.str();
 }
 
-/// What the process says of its signals: those that are blocked, ignored, and caught.
+/// What the process says of its signals, those that are blocked, ignored, and caught, as hexadecimal sets. Signals 32
+/// and 33 are left out: with them the C library keeps its threads together.
 std::string signals() {
   std::istringstream status(content("/proc/self/status"));
-  std::string text;
+  std::ostringstream text;
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("SigBlk") || line.starts_with("SigIgn") || line.starts_with("SigCgt")) text += line + " ";
+    if (!line.starts_with("SigBlk") && !line.starts_with("SigIgn") && !line.starts_with("SigCgt")) continue;
+    const uint64_t set = std::stoull(line.substr(7), nullptr, 16) & ~(uint64_t{3} << 31);
+    text << line.substr(0, 6) << " " << std::hex << set << " ";
   }
-  return text;
+  return text.str();
 }
 
-struct Run {
+struct Model {
   nn::Conv2d conv{.in = 1, .out = 4, .size = {3, 3}};
   nn::Linear dense{4 * 6 * 6, 3};
   Array operator()(const Array& x) const { return dense(reshape(relu(conv(x)), {x.dim(0), -1})); }
@@ -42,16 +45,16 @@ struct Run {
 /// environment.
 TEST(Child, DISABLED_Trains) {
   const std::string folder = std::getenv("WENGERT_TEST_FOLDER"), before = signals();
-  Run run = nn::init(Run(), random::key(0));
+  Model model = nn::init(Model(), random::key(0));
   const auto adam = optim::adam(1e-2);
-  auto state = adam.init(run);
+  auto state = adam.init(model);
   const Array x = random::normal(random::key(1), {2, 1, 8, 8}), y = array<int64_t>({0, 2});
-  const auto loss = [&](const Run& r) { return nn::softmax_cross_entropy(r(x), y); };
+  const auto loss = [&](const Model& r) { return nn::softmax_cross_entropy(r(x), y); };
   const Array dx = grad([&](const Array& a) { return sum(transpose(cos(a) * erf(a)) * 3); })(ones({5, 7}));
-  const auto [value, gradient] = value_and_grad(loss)(run);
-  std::tie(run, state) = adam.update(run, state, gradient);
-  io::save_checkpoint(folder + "/c.npz", run);
-  run = io::load_checkpoint(folder + "/c.npz", run);
+  const auto [value, gradient] = value_and_grad(loss)(model);
+  std::tie(model, state) = adam.update(model, state, gradient);
+  io::save_checkpoint(folder + "/c.npz", model);
+  model = io::load_checkpoint(folder + "/c.npz", model);
   std::cout << "\nbefore " << before << "\nafter " << signals() << "\n";
   std::cout << "clang kernels " << cpu::kernel_statistics().compiled_plugin << "\n";
   std::cout << "oneDNN " << (content("/proc/self/maps").find("libdnnl") != std::string::npos) << "\n";
@@ -78,9 +81,7 @@ TEST(Signals, AreLeftAsTheyWere) {
   ASSERT_EQ(::pclose(pipe), 0) << text;
   EXPECT_EQ(after(text, "after"), after(text, "before"));
   EXPECT_NE(after(text, "before").find("SigCgt"), std::string::npos) << text;
-  if (!test::sanitized) {
-    EXPECT_NE(after(text, "before").find("SigCgt:\t0000000000000000"), std::string::npos) << text;
-  }
+  if (!test::sanitized) { EXPECT_NE(after(text, "before").find("SigCgt 0 "), std::string::npos) << text; }
   EXPECT_GT(std::stoi("0" + after(text, "clang kernels")), 0) << "no compiler was loaded: " << text;
   if (!test::thread_sanitized) { EXPECT_EQ(after(text, "oneDNN"), "1"); }
 }
