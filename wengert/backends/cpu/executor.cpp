@@ -26,17 +26,23 @@ enum class Mode : uint8_t {
   oracle,   // one equation at a time in plain C++
 };
 
+struct Manner {
+  Mode mode = Mode::claimed;
+  int64_t grain = worthwhile_grain;
+  bool operator==(const Manner&) const = default;
+};
+
 /// Everything that a plan is found by.
 struct Key {
   const Primitive& primitive;
   Inputs in;
   const Params& params;
   uint64_t donated;
-  Mode mode;
+  Manner manner;
 
   uint64_t hash() const {
-    uint64_t h =
-        reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^ static_cast<uint64_t>(mode);
+    uint64_t h = reinterpret_cast<uintptr_t>(&primitive) ^ params.hash() ^ (donated << 48) ^
+        static_cast<uint64_t>(manner.mode) ^ (static_cast<uint64_t>(manner.grain) << 20);
     for (Node* x : in) h = (h ^ reinterpret_cast<uintptr_t>(x->layout)) * 0x9e3779b97f4a7c15u;
     return h ^ (h >> 29);
   }
@@ -51,7 +57,7 @@ struct Key {
 
 struct PlanEntry {
   std::shared_ptr<const Plan> plan;
-  Mode mode = Mode::claimed;
+  Manner manner;
 };
 
 /// All plans of the process. Bounded: past the limit it begins anew, and threads keep what they hold.
@@ -62,22 +68,22 @@ class PlanTable {
       std::lock_guard lock(mutex_);
       auto [begin, end] = plans_.equal_range(hash);
       for (auto it = begin; it != end; ++it) {
-        if (it->second.mode == key.mode && key.matches(*it->second.plan)) return it->second.plan;
+        if (it->second.manner == key.manner && key.matches(*it->second.plan)) return it->second.plan;
       }
     }
     const CallScope scope;
     std::vector<const Layout*> layouts;
     for (Node* x : key.in) layouts.push_back(x->layout);
     compile::LowerOptions options;
-    options.fuse = key.mode != Mode::oracle;
-    if (key.mode == Mode::claimed) options.claims = &all_claims();
+    options.fuse = key.manner.mode != Mode::oracle;
+    if (key.manner.mode == Mode::claimed) options.claims = &all_claims();
     std::shared_ptr<const Plan> plan =
-        make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options);
+        make_plan(key.primitive, key.params, runtime_count, layouts, key.donated, options, key.manner.grain);
     plans_made.fetch_add(1, std::memory_order_relaxed);
     decltype(plans_) ended;  // without the lock
     std::lock_guard lock(mutex_);
     if (plans_.size() >= limit) ended.swap(plans_);
-    plans_.emplace(hash, PlanEntry{plan, key.mode});
+    plans_.emplace(hash, PlanEntry{plan, key.manner});
     return plan;
   }
   void lock() { mutex_.lock(); }
@@ -97,7 +103,7 @@ PlanTable& table() {
 struct ThreadPlans {
   static constexpr size_t count = 1024;
   std::array<PlanEntry, count> entries;
-  Mode mode = Mode::claimed;
+  Manner manner;
 };
 
 ThreadPlans& thread_plans() { return thread().plans.get<ThreadPlans>(); }
@@ -134,12 +140,12 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
     if (x->tag != 0) check_alive(x);
   }
   ThreadPlans& plans = thread_plans();
-  const Key key{primitive, in, params, donated, plans.mode};
+  const Key key{primitive, in, params, donated, plans.manner};
   const uint64_t hash = key.hash();
   PlanEntry& entry = plans.entries[hash % ThreadPlans::count];
-  if (!entry.plan || entry.mode != plans.mode || !key.matches(*entry.plan)) {
+  if (!entry.plan || entry.manner != plans.manner || !key.matches(*entry.plan)) {
     entry.plan = table().find_or_make(key, hash, runtimes.size());
-    entry.mode = plans.mode;
+    entry.manner = plans.manner;
   }
   run_plan(*entry.plan, in, runtimes, out);
 } catch (const Error& error) {
@@ -154,10 +160,13 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
 
 int64_t plan_count() { return plans_made.load(std::memory_order_relaxed); }
 
-OracleScope::OracleScope() : saved_(static_cast<int>(std::exchange(thread_plans().mode, Mode::oracle))) {}
-OracleScope::~OracleScope() { thread_plans().mode = static_cast<Mode>(saved_); }
+OracleScope::OracleScope() : saved_(static_cast<int>(std::exchange(thread_plans().manner.mode, Mode::oracle))) {}
+OracleScope::~OracleScope() { thread_plans().manner.mode = static_cast<Mode>(saved_); }
 
-KernelScope::KernelScope() : saved_(static_cast<int>(std::exchange(thread_plans().mode, Mode::kernels))) {}
-KernelScope::~KernelScope() { thread_plans().mode = static_cast<Mode>(saved_); }
+KernelScope::KernelScope() : saved_(static_cast<int>(std::exchange(thread_plans().manner.mode, Mode::kernels))) {}
+KernelScope::~KernelScope() { thread_plans().manner.mode = static_cast<Mode>(saved_); }
+
+GrainScope::GrainScope(int64_t grain) : saved_(std::exchange(thread_plans().manner.grain, grain)) {}
+GrainScope::~GrainScope() { thread_plans().manner.grain = saved_; }
 
 }  // namespace wengert::cpu

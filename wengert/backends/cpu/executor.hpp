@@ -30,4 +30,17 @@ class KernelScope {
   int saved_;
 };
 
+/// Cuts the parallel loops of this thread's kernels into chunks of `grain` additions at least (1: one iteration each),
+/// so that tests run small shapes in many chunks. Chunks are those of a loop, not of its threads: their number is the
+/// same on any number of threads.
+class GrainScope {
+ public:
+  explicit GrainScope(int64_t grain);
+  ~GrainScope();
+  GrainScope(const GrainScope&) = delete;
+
+ private:
+  int64_t saved_;
+};
+
 }  // namespace wengert::cpu

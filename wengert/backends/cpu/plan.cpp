@@ -15,12 +15,10 @@ namespace {
 using compile::LoweredStep;
 using compile::Value;
 
-/// Additions below which a parallel region costs more than it saves; measured by benchmarks/threads_benchmark.
-constexpr int64_t grain = 1 << 17;
 /// No loop is cut into more pieces than this.
 constexpr int64_t most_chunks = 256;
 
-void set_chunk(compile::KernelText& kernel) {
+void set_chunk(compile::KernelText& kernel, int64_t grain) {
   const int64_t count = kernel.sizes[0];
   const int64_t chunk = std::max<int64_t>(1, grain / std::max<int64_t>(kernel.work, 1));
   kernel.sizes[1] = std::max(chunk, (count + most_chunks - 1) / most_chunks);
@@ -29,7 +27,8 @@ void set_chunk(compile::KernelText& kernel) {
 /// Makes a plan of a lowered program: slots become places in blocks.
 class Planner {
  public:
-  Planner(Plan& plan, compile::Lowered lowered) : plan_(plan), lowered_(std::move(lowered)) {}
+  Planner(Plan& plan, compile::Lowered lowered, int64_t grain)
+      : plan_(plan), lowered_(std::move(lowered)), grain_(grain) {}
 
   void plan(const compile::LowerOptions& options) {
     find_blocks();
@@ -89,7 +88,7 @@ class Planner {
     for (uint32_t s : step.slots) result.buffers.push_back(place(s));
     if (compiled) {
       compile::KernelText kernel = compile::print_kernel(*step.nest, step.schedule);
-      set_chunk(kernel);
+      set_chunk(kernel, grain_);
       result.kernel = find_kernel(kernel.text);
       result.sizes = std::move(kernel.sizes);
       result.runtime_sizes = std::move(kernel.runtime_sizes);
@@ -124,6 +123,7 @@ class Planner {
 
   Plan& plan_;
   compile::Lowered lowered_;
+  int64_t grain_;
   std::vector<uint32_t> block_;
 };
 
@@ -298,7 +298,7 @@ void run_views(const Plan& plan, Inputs in, const Runtimes& runtimes, std::span<
 
 std::unique_ptr<Plan> make_plan(const Primitive& primitive, const Params& params, int runtime_count,
                                 std::span<const Layout* const> inputs, uint64_t donated,
-                                const compile::LowerOptions& given) {
+                                const compile::LowerOptions& given, int64_t grain) {
   std::vector<const Type*> types;
   for (const Layout* layout : inputs) types.push_back(layout->type);
   ProgramPtr program = primitive.body ? record_body(primitive, types, params, runtime_count)
@@ -311,7 +311,7 @@ std::unique_ptr<Plan> make_plan(const Primitive& primitive, const Params& params
   plan->params = params;
   plan->inputs.assign(inputs.begin(), inputs.end());
   plan->donated = donated;
-  Planner(*plan, compile::lower(program, inputs, options)).plan(options);
+  Planner(*plan, compile::lower(program, inputs, options), grain).plan(options);
   return plan;
 }
 

@@ -52,10 +52,14 @@ struct Plan {
   bool views = false;   // nothing to compute: outputs are views of inputs
 };
 
-/// Derives the plan of a primitive for operands of those layouts.
+/// Additions below which a parallel region costs more than it saves; measured by benchmarks/threads_benchmark.
+inline constexpr int64_t worthwhile_grain = 1 << 17;
+
+/// Derives the plan of a primitive for operands of those layouts. Parallel loops are cut into chunks of `grain`
+/// additions at least.
 std::unique_ptr<Plan> make_plan(const Primitive& primitive, const Params& params, int runtime_count,
                                 std::span<const Layout* const> inputs, uint64_t donated,
-                                const compile::LowerOptions& options);
+                                const compile::LowerOptions& options, int64_t grain = worthwhile_grain);
 
 /// Runs a plan. Donated inputs are unique and may come back as outputs.
 void run_plan(const Plan& plan, Inputs in, const Runtimes& runtimes, std::span<Array> out);
