@@ -57,12 +57,18 @@ Geometry geometry(const Avals& in) {
        "pairs of numbers: size and stride >= 1, padding at most half the size, a window that fits on the image");
   return g;
 }
+void want_places(const Avals& in) {
+  want(in[1].dtype == Dtype::int32, in, ErrorKind::dtype, "pool-place", "places of dtype int32, as max_pool returns");
+}
+
 /// The parameters, where operand 0 is an image.
 Geometry pooling(const Avals& in) {
   const Geometry g = geometry(in);
   want(in[0].shape == unpooled(in[0], g), in, ErrorKind::shape, "pool-image", "an x with the lengths of image");
-  if (in.size() > 1)
+  if (in.size() > 1) {
     want(in[1].shape == pooled(in[0], g), in, ErrorKind::shape, "pool-image", "a place for each window");
+    want_places(in);
+  }
   return g;
 }
 /// The parameters, where all operands have one element for each window.
@@ -71,6 +77,7 @@ Geometry unpooling(const Avals& in) {
   for (int i = 0; i < in.size(); ++i) {
     want(in[i].shape == pooled(in[0], g), in, ErrorKind::shape, "pool-image", "an element for each window of image");
   }
+  if (in.size() > 1) want_places(in);
   return g;
 }
 
@@ -150,10 +157,11 @@ Expr sum_of_windows(Lowering& k, const Geometry& g, const Coordinates& i, bool c
   });
 }
 
-Sample sample(std::vector<Shape> shapes, int64_t size, int64_t stride, int64_t padding, Axes image, bool chosen) {
+Sample sample(std::vector<Shape> shapes, int64_t size, int64_t stride, int64_t padding, Axes image, bool chosen,
+              Dtype dtype = Dtype::float32) {
   Sample s{std::move(shapes), {Axes{size, size}, Axes{stride, stride}, Axes{padding, padding}, std::move(image)}};
   if (chosen) {
-    s.fixed = {Dtype::float32, Dtype::int32};
+    s.fixed = {dtype, Dtype::int32};
     s.ranges = {{-2, 2}, {0, static_cast<double>(size * size - 1)}};
   }
   return s;
@@ -181,7 +189,8 @@ const Primitive max_pool_primitive{
     },
     .lower = lower_max_pool,
     .samples = {.cases = {sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false),
-                          sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)},
+                          sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false),
+                          sample({{0, 2, 4, 4}}, 2, 2, 0, {4, 4}, false)},
                 .special = {0, -inf},
                 .smooth = false},
 };
@@ -206,7 +215,10 @@ const Primitive pool_gather_primitive{
       const Expr value = k(0, at);
       return {select(inside, value, k.constant(0, value.dtype()))};
     },
-    .samples = {{sample({{2, 3, 4, 6}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true)}},
+    .samples = {{sample({{2, 3, 4, 6}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true),
+                 sample({{2, 2, 4, 6}, {2, 2, 2, 3}}, 2, 2, 0, {4, 6}, true, Dtype::float64),
+                 sample({{1, 2, 5, 5}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true, Dtype::float64),
+                 sample({{0, 2, 4, 4}, {0, 2, 2, 2}}, 2, 2, 0, {4, 4}, true, Dtype::float64)}},
 };
 
 const Primitive pool_scatter_primitive{
@@ -226,7 +238,10 @@ const Primitive pool_scatter_primitive{
       return g.disjoint() ? lower_scatter_disjoint(k, g, i) : Values{sum_of_windows(k, g, i, true)};
     },
     .samples = {{sample({{2, 3, 2, 3}, {2, 3, 2, 3}}, 2, 2, 0, {4, 6}, true),
-                 sample({{1, 2, 3, 3}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true)}},
+                 sample({{1, 2, 3, 3}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true),
+                 sample({{2, 2, 2, 3}, {2, 2, 2, 3}}, 2, 2, 0, {4, 6}, true, Dtype::float64),
+                 sample({{1, 2, 3, 3}, {1, 2, 3, 3}}, 3, 2, 1, {5, 5}, true, Dtype::float64),
+                 sample({{0, 2, 2, 2}, {0, 2, 2, 2}}, 2, 2, 0, {4, 4}, true, Dtype::float64)}},
 };
 
 const Primitive window_sum_primitive{
@@ -247,7 +262,8 @@ const Primitive window_sum_primitive{
         return select(inside, value, k.constant(0, value.dtype()));
       })};
     },
-    .samples = {{sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false)}},
+    .samples = {{sample({{2, 3, 4, 6}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 5, 5}}, 3, 2, 1, {5, 5}, false),
+                 sample({{0, 2, 4, 4}}, 2, 2, 0, {4, 4}, false)}},
 };
 
 const Primitive window_spread_primitive{
@@ -263,7 +279,8 @@ const Primitive window_spread_primitive{
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       return {sum_of_windows(k, Geometry(k.params()), i, false)};
     },
-    .samples = {{sample({{2, 3, 2, 3}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 3, 3}}, 3, 2, 1, {5, 5}, false)}},
+    .samples = {{sample({{2, 3, 2, 3}}, 2, 2, 0, {4, 6}, false), sample({{1, 2, 3, 3}}, 3, 2, 1, {5, 5}, false),
+                 sample({{0, 2, 2, 2}}, 2, 2, 0, {4, 4}, false)}},
 };
 
 namespace {
