@@ -167,7 +167,8 @@ const Primitive conv_primitive{
     .lower = lower_conv,
     .samples = {{sample({2, 3, 5, 6}, {4, 3, 3, 3}, 1, 1, 1, 1, {5, 6}, {3, 3}),
                  sample({1, 2, 6, 5}, {2, 2, 2, 3}, 2, 0, 1, 1, {6, 5}, {2, 3}),
-                 sample({1, 4, 7, 7}, {6, 2, 3, 3}, 2, 2, 2, 2, {7, 7}, {3, 3})}},
+                 sample({1, 4, 7, 7}, {6, 2, 3, 3}, 2, 2, 2, 2, {7, 7}, {3, 3}),
+                 sample({0, 2, 4, 4}, {3, 2, 2, 2}, 1, 0, 1, 1, {4, 4}, {2, 2})}},
 };
 
 const Primitive conv_input_primitive{
@@ -187,7 +188,8 @@ const Primitive conv_input_primitive{
         },
     .lower = lower_conv_input,
     .samples = {{sample({2, 4, 5, 6}, {4, 3, 3, 3}, 1, 1, 1, 1, {5, 6}, {3, 3}),
-                 sample({1, 6, 4, 4}, {6, 2, 3, 3}, 2, 2, 2, 2, {7, 7}, {3, 3})}},
+                 sample({1, 6, 4, 4}, {6, 2, 3, 3}, 2, 2, 2, 2, {7, 7}, {3, 3}),
+                 sample({0, 3, 3, 3}, {3, 2, 2, 2}, 1, 0, 1, 1, {4, 4}, {2, 2})}},
 };
 
 const Primitive conv_kernel_primitive{
@@ -208,7 +210,8 @@ const Primitive conv_kernel_primitive{
         },
     .lower = lower_conv_kernel,
     .samples = {{sample({2, 3, 5, 6}, {2, 4, 5, 6}, 1, 1, 1, 1, {5, 6}, {3, 3}),
-                 sample({1, 4, 7, 7}, {1, 6, 4, 4}, 2, 2, 2, 2, {7, 7}, {3, 3})}},
+                 sample({1, 4, 7, 7}, {1, 6, 4, 4}, 2, 2, 2, 2, {7, 7}, {3, 3}),
+                 sample({0, 2, 4, 4}, {0, 3, 3, 3}, 1, 0, 1, 1, {4, 4}, {2, 2})}},
 };
 
 Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t groups) {

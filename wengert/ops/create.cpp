@@ -51,7 +51,7 @@ const Primitive copy_primitive{
     .tangent = [](const RuleEquation&, Tangents d) -> Results { return d[0]; },
     .transpose = [](const RuleEquation&, const Array& ct, int) { return ct; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, i)}; },
-    .samples = {{{{{2, 3}}}, {{{}}}}},
+    .samples = {{{{{2, 3}}}, {{{}}}, {{{0, 4}}}}},
 };
 
 const Primitive iota_primitive{
@@ -69,7 +69,9 @@ const Primitive iota_primitive{
     .lower = [](Lowering& k, const Coordinates& i) -> Values {
       return {convert(i[static_cast<size_t>(k.params().integer(1))], k.result().dtype)};
     },
-    .samples = {.cases = {{{}, {Shape{4}, int64_t{0}, Dtype::int64}}, {{}, {Shape{2, 3}, int64_t{1}, Dtype::float32}}},
+    .samples = {.cases = {{{}, {Shape{4}, int64_t{0}, Dtype::int64}},
+                          {{}, {Shape{2, 3}, int64_t{1}, Dtype::float32}},
+                          {{}, {Shape{0, 3}, int64_t{1}, Dtype::float64}}},
                 .dtypes = {Dtype::int64}},
 };
 
@@ -88,7 +90,10 @@ const Primitive eye_primitive{
       const Dtype dtype = k.result().dtype;
       return {select(i[1] - i[0] == k.integer(k.params().integer(1)), k.constant(1, dtype), k.constant(0, dtype))};
     },
-    .samples = {.cases = {{{}, {Shape{3, 4}, int64_t{1}, Dtype::float32}}}, .dtypes = {Dtype::float32}},
+    .samples = {.cases = {{{}, {Shape{3, 4}, int64_t{1}, Dtype::float32}},
+                          {{}, {Shape{4, 2}, int64_t{-1}, Dtype::int64}},
+                          {{}, {Shape{0, 3}, int64_t{0}, Dtype::float64}}},
+                .dtypes = {Dtype::float32}},
 };
 
 Array full(const Shape& shape, const Operand& value, Dtype dtype) {

@@ -97,7 +97,9 @@ const Primitive from_diagonal_primitive{
       const Expr x = k(0, without(i, a, b, min(row, last)));
       return {select(row == column, x, k.constant(0, k.result().dtype))};
     },
-    .samples = {{{{{3}}, {int64_t{0}, int64_t{1}, Shape{3, 3}}}, {{{4, 2}}, {int64_t{2}, int64_t{0}, Shape{2, 4, 3}}}}},
+    .samples = {{{{{3}}, {int64_t{0}, int64_t{1}, Shape{3, 3}}},
+                 {{{4, 2}}, {int64_t{2}, int64_t{0}, Shape{2, 4, 3}}},
+                 {{{0, 2}}, {int64_t{2}, int64_t{1}, Shape{0, 2, 2}}}}},
 };
 
 Array diagonal(const Operand& x, int64_t axis1, int64_t axis2) {

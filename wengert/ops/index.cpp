@@ -345,10 +345,10 @@ Sample block_sample(std::vector<Shape> shapes, Shape sizes, Dtype dtype, bool up
   return s;
 }
 
-const Cases update_block_samples = {block_sample({{5, 4}, {2, 3}}, {2, 3}, Dtype::float64, true),
-                                    block_sample({{6}, {6}}, {6}, Dtype::float64, true),
-                                    block_sample({{3, 7, 2}, {1, 4, 2}}, {1, 4, 2}, Dtype::float32, true),
-                                    block_sample({{}, {}}, {}, Dtype::float64, true)};
+const Cases update_block_samples = {
+    block_sample({{5, 4}, {2, 3}}, {2, 3}, Dtype::float64, true), block_sample({{6}, {6}}, {6}, Dtype::float64, true),
+    block_sample({{3, 7, 2}, {1, 4, 2}}, {1, 4, 2}, Dtype::float32, true),
+    block_sample({{}, {}}, {}, Dtype::float64, true), block_sample({{4, 3}, {0, 2}}, {0, 2}, Dtype::float64, true)};
 
 Types infer_update_block(const Avals& in) {
   want(in[1].dtype == in[0].dtype, in, ErrorKind::dtype, "dtype-equal",
@@ -379,7 +379,7 @@ const Primitive dynamic_slice_primitive{
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {k(0, in_block(k, 1, k.params().shape(0), i))}; },
     .samples = {{block_sample({{5, 4}}, {2, 3}, Dtype::float64, false), block_sample({{6}}, {6}, Dtype::float64, false),
                  block_sample({{3, 7, 2}}, {1, 4, 2}, Dtype::float32, false),
-                 block_sample({{}}, {}, Dtype::float64, false)}},
+                 block_sample({{}}, {}, Dtype::float64, false), block_sample({{4, 3}}, {0, 2}, Dtype::float64, false)}},
 };
 
 const Primitive dynamic_update_slice_primitive{

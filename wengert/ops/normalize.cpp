@@ -35,8 +35,10 @@ Types infer_over_axes(const Avals& in) {
   return {Type::of(in[0].dtype, reduced_shape(in), in[0].weak)};
 }
 
-const Cases reduction_cases = {
-    {{{2, 3}}, {Axes{1}, false}}, {{{3, 2}}, {Axes{0}, true}}, {{{2, 3, 4}}, {Axes{0, 2}, false}}};
+const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}},
+                               {{{3, 2}}, {Axes{0}, true}},
+                               {{{2, 3, 4}}, {Axes{0, 2}, false}},
+                               {{{0, 3}}, {Axes{1}, false}}};
 
 }  // namespace
 
@@ -179,7 +181,7 @@ const Primitive pick_primitive{
       at.push_back(k.index(k(1, i), 0, k.operand(0).shape.back()));  // no label counts from the end
       return {k(0, at)};
     },
-    .samples = {{labelled({{4, 3}, {4}}, {}, 3), labelled({{2, 2, 3}, {2, 2}}, {}, 3)}},
+    .samples = {{labelled({{4, 3}, {4}}, {}, 3), labelled({{2, 2, 3}, {2, 2}}, {}, 3), labelled({{0, 3}, {0}}, {}, 3)}},
 };
 
 const Primitive place_primitive{
@@ -201,7 +203,8 @@ const Primitive place_primitive{
       const Expr x = k(0, row), label = k.index(k(1, row), 0, std::max<int64_t>(k.params().integer(0), 1));
       return {select(i.back() == label, x, k.constant(0, x.dtype()))};
     },
-    .samples = {{labelled({{4}, {4}}, {int64_t{3}}, 3), labelled({{2, 2}, {2, 2}}, {int64_t{3}}, 3)}},
+    .samples = {{labelled({{4}, {4}}, {int64_t{3}}, 3), labelled({{2, 2}, {2, 2}}, {int64_t{3}}, 3),
+                 labelled({{0}, {0}}, {int64_t{3}}, 3)}},
 };
 
 const Primitive one_hot_primitive{
@@ -221,7 +224,8 @@ const Primitive one_hot_primitive{
       return {convert(i.back() == k.index(k(0, row), 0, classes), k.result().dtype)};
     },
     .samples = {.cases = {{{{4}}, {int64_t{3}, Dtype::float32}, {}, {}, {{0, 2}}},
-                          {{{2, 2}}, {int64_t{3}, Dtype::bool_}, {}, {}, {{0, 2}}}},
+                          {{{2, 2}}, {int64_t{3}, Dtype::bool_}, {}, {}, {{0, 2}}},
+                          {{{0, 2}}, {int64_t{3}, Dtype::float64}, {}, {}, {{0, 2}}}},
                 .dtypes = {Dtype::int64, Dtype::uint8}},
 };
 
@@ -275,7 +279,8 @@ const Primitive softmax_cross_entropy_primitive{
       const Array expected = sum(Rows(e.in()).softmax() * d[0], {-1});
       return over_examples(expected - bind(pick_primitive, d[0], e.in(1)), e.params);
     },
-    .samples = {.cases = {labelled({{4, 3}, {4}}, {true}, 3), labelled({{2, 2, 3}, {2, 2}}, {false}, 3)},
+    .samples = {.cases = {labelled({{4, 3}, {4}}, {true}, 3), labelled({{2, 2, 3}, {2, 2}}, {false}, 3),
+                          labelled({{0, 3}, {0}}, {false}, 3)},
                 .special = {0, -inf, 1000}},
 };
 
@@ -293,7 +298,8 @@ const Primitive distribution_cross_entropy_primitive{
       const Array weights = rows.spread(sum(p, {-1})), surprise = rows.spread(log(rows.total)) - rows.shifted;
       return over_examples(sum((rows.softmax() * weights - p) * d[0] + surprise * d[1], {-1}), e.params);
     },
-    .samples = {.cases = {{{{4, 3}, {4, 3}}, {true}}, {{{2, 2, 3}, {2, 2, 3}}, {false}}}, .range = {0.1, 1}},
+    .samples = {.cases = {{{{4, 3}, {4, 3}}, {true}}, {{{2, 2, 3}, {2, 2, 3}}, {false}}, {{{0, 3}, {0, 3}}, {false}}},
+                .range = {0.1, 1}},
 };
 
 // Normalizations -----------------------------------------------------------------------------------------
@@ -392,7 +398,8 @@ const Primitive layer_norm_primitive{
     .samples = {{{{{3, 4}}, {1e-5, false, false}},
                  {{{3, 4}, {4}, {4}}, {1e-5, true, true}},
                  {{{2, 3, 4}, {4}}, {0.1, true, false}},
-                 {{{2, 4}, {4}}, {0.1, false, true}}}},
+                 {{{2, 4}, {4}}, {0.1, false, true}},
+                 {{{0, 4}, {4}, {4}}, {1e-5, true, true}}}},
 };
 
 const Primitive batch_norm_primitive{
@@ -417,7 +424,10 @@ const Primitive batch_norm_primitive{
       const Moments m(e.in(), axes, e.params.number(eps_at));
       return {affine_tangent(e, d, m, axes, 1), mean(d[0], axes), 2 * mean(m.centered * d[0], axes)};
     },
-    .samples = {{{{{4, 3}}, {1e-5, false, false}}, {{{2, 3, 2, 2}, {3}, {3}}, {0.1, true, true}}}},
+    .samples = {{{{{4, 3}}, {1e-5, false, false}},
+                 {{{2, 3, 2, 2}, {3}, {3}}, {0.1, true, true}},
+                 {{{3, 2, 2}, {2}}, {0.1, false, true}},
+                 {{{2, 0, 2}, {0}}, {1e-5, true, false}}}},
 };
 
 const Primitive batch_norm_inference_primitive{
@@ -436,7 +446,8 @@ const Primitive batch_norm_inference_primitive{
       return Affine(in, params, 3).apply(centered * along(rstd, centered, 1), 1);
     },
     .samples = {.cases = {{{{4, 3}, {3}, {3}}, {1e-5, false, false}},
-                          {{{2, 3, 2, 2}, {3}, {3}, {3}, {3}}, {0.1, true, true}}},
+                          {{{2, 3, 2, 2}, {3}, {3}, {3}, {3}}, {0.1, true, true}},
+                          {{{0, 3}, {3}, {3}, {3}}, {1e-5, true, false}}},
                 .range = {0.5, 2}},
 };
 

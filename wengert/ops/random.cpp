@@ -58,7 +58,8 @@ Types infer_draw(const Avals& in) {
 Samples draw_samples() {
   const std::vector<std::pair<double, double>> range = {{-1e9, 1e9}};
   return {.cases = {Sample{{{}}, {Shape{4, 5}, Dtype::float32}, {}, {Dtype::int64}, range},
-                    Sample{{{}}, {Shape{3}, Dtype::float64}, {}, {Dtype::int64}, range}},
+                    Sample{{{}}, {Shape{3}, Dtype::float64}, {}, {Dtype::int64}, range},
+                    Sample{{{}}, {Shape{0, 3}, Dtype::float64}, {}, {Dtype::int64}, range}},
           .dtypes = {Dtype::int64}};
 }
 
@@ -161,7 +162,10 @@ const Primitive random_permutation_primitive{
       const Expr arguments[] = {key.low, key.high, i[0], k.integer(k.params().integer(0))};
       return {math("permute", arguments, Dtype::int64)};
     },
-    .samples = {.cases = {{{{}}, {int64_t{17}}, {}, {}, {{-1e9, 1e9}}}}, .dtypes = {Dtype::int64}},
+    .samples = {.cases = {{{{}}, {int64_t{17}}, {}, {}, {{-1e9, 1e9}}},
+                          {{{}}, {int64_t{1}}, {}, {}, {{-1e9, 1e9}}},
+                          {{{}}, {int64_t{0}}, {}, {}, {{-1e9, 1e9}}}},
+                .dtypes = {Dtype::int64}},
 };
 
 namespace random {

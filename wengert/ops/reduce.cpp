@@ -123,15 +123,14 @@ Results extremum_tangent(const RuleEquation& e, Tangents d) {
   return reduced_alike(sum_primitive, e, where(ties, d[0], 0)) / tied;
 }
 
-const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}},
-                               {{{2, 3}}, {Axes{0}, true}},
-                               {{{4, 2, 3}}, {Axes{0, 2}, false}},
-                               {{{5}}, {Axes{0}, false}},
-                               {{{3, 1, 2}}, {Axes{1, 2}, true}}};
+const Cases reduction_cases = {{{{2, 3}}, {Axes{1}, false}},       {{{2, 3}}, {Axes{0}, true}},
+                               {{{4, 2, 3}}, {Axes{0, 2}, false}}, {{{5}}, {Axes{0}, false}},
+                               {{{3, 1, 2}}, {Axes{1, 2}, true}},  {{{0, 3}}, {Axes{1}, false}}};
 const Cases deviation_cases = {{{{2, 3}}, {Axes{1}, false, 0.0}},
                                {{{2, 3}}, {Axes{0}, true, 1.0}},
                                {{{4, 2, 3}}, {Axes{0, 2}, false, 0.0}},
-                               {{{5}}, {Axes{0}, false, 1.0}}};
+                               {{{5}}, {Axes{0}, false, 1.0}},
+                               {{{0, 3}}, {Axes{1}, false, 0.0}}};
 
 }  // namespace
 
@@ -257,7 +256,10 @@ const Primitive first_index_primitive{
     .operands = {"x", "extremum"},
     .infer = infer_index,
     .lower = lower_first_index,
-    .samples = {{{{{2, 3}, {2, 1}}, {Axes{1}, false}}, {{{4, 2, 3}, {1, 2, 1}}, {Axes{0, 2}, true}}}},
+    .samples = {{{{{2, 3}, {2, 1}}, {Axes{1}, false}},
+                 {{{4, 2, 3}, {1, 2, 1}}, {Axes{0, 2}, true}},
+                 {{{2, 3, 5}, {2, 1, 5}}, {Axes{1}, false}},
+                 {{{0, 3}, {0, 1}}, {Axes{1}, false}}}},
 };
 
 namespace {
@@ -329,7 +331,7 @@ const Primitive over_count_primitive{
       const Expr count = integer.graph()->make(loops::Op::convert, x.dtype(), {&integer, 1});
       return {x / (correction == 0 ? count : max(count - correction, k.constant(0, x.dtype())))};
     },
-    .samples = {{{{{2, 3}}, {int64_t{3}, 0.0}}, {{{4}}, {int64_t{4}, 1.0}}}},
+    .samples = {{{{{2, 3}}, {int64_t{3}, 0.0}}, {{{4}}, {int64_t{4}, 1.0}}, {{{0, 3}}, {int64_t{3}, 0.0}}}},
 };
 
 const Primitive mean_primitive{

@@ -56,7 +56,11 @@ const Primitive broadcast_to_primitive{
       }
       return {k(0, at)};
     },
-    .samples = {{{{{3}}, {Shape{2, 3}}}, {{{2, 1}}, {Shape{4, 2, 5}}}, {{{}}, {Shape{3}}}, {{{1, 3}}, {Shape{0, 3}}}}},
+    .samples = {{{{{3}}, {Shape{2, 3}}},
+                 {{{2, 1}}, {Shape{4, 2, 5}}},
+                 {{{}}, {Shape{3}}},
+                 {{{1, 3}}, {Shape{0, 3}}},
+                 {{{0, 1}}, {Shape{2, 0, 3}}}}},
 };
 
 namespace {
@@ -279,7 +283,8 @@ const Primitive slice_primitive{
                  {{{4, 7}}, {Shape{4, 3}, Axes{-1, -3}, Axes{}}, {3, 6}},
                  {{{4, 3, 2}}, {Shape{1, 3, 1}, Axes{1, 1, 1}, Axes{0, 2}}, {2, 0, 1}},
                  {{{6}}, {Shape{1}, Axes{1}, Axes{0}}, {4}},
-                 {{{3, 2}}, {Shape{0, 2}, Axes{1, 1}, Axes{}}, {0, 0}}}},
+                 {{{3, 2}}, {Shape{0, 2}, Axes{1, 1}, Axes{}}, {0, 0}},
+                 {{{0, 3}}, {Shape{0, 2}, Axes{1, 1}, Axes{}}, {0, 1}}}},
 };
 
 const Primitive update_slice_primitive{

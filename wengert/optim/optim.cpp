@@ -39,8 +39,17 @@ const Primitive sgd_leaf_primitive{
       const Dtype dtype = in[0].dtype();
       return in[0] - number(in[2], dtype) * (in[1] + number(in[3], dtype) * in[0]);
     },
-    .samples = {{{{{2, 3}, {2, 3}, {}, {}}}}},
+    .samples = {{{{{2, 3}, {2, 3}, {}, {}}}, {{{5}, {5}, {}, {}}}, {{{0, 3}, {0, 3}, {}, {}}}}},
 };
+
+namespace {
+Sample momentum_sample(const Shape& shape, Dtype dtype) {
+  return {{shape, shape, shape, {}, {}, {}, {}}, {}, {}, {dtype, dtype, dtype, dtype, dtype, dtype, bool_}};
+}
+Sample adam_sample(const Shape& shape) {
+  return {{shape, shape, shape, shape, {}, {}, {}, {}, {}, {}, {}, {}, {}}, {}, {}, {}, {{-2, 2}, {-2, 2}, {0.5, 2}}};
+}
+}  // namespace
 
 const Primitive momentum_leaf_primitive{
     .name = "momentum_leaf",
@@ -54,10 +63,7 @@ const Primitive momentum_leaf_primitive{
       const Array step = where(in[6], g + number(in[4], dtype) * v, v);
       return {in[0] - number(in[3], dtype) * step, v};
     },
-    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}},
-                  {},
-                  {},
-                  {float32, float32, float32, float32, float32, float32, bool_}}}},
+    .samples = {{momentum_sample({2, 3}, float32), momentum_sample({5}, float64), momentum_sample({0, 3}, float64)}},
 };
 
 const Primitive adam_leaf_primitive{
@@ -75,12 +81,7 @@ const Primitive adam_leaf_primitive{
       const Array step = m / n(9) / (sqrt(v / n(10)) + n(11)) + n(12) * in[0];
       return {in[0] - n(4) * step, m, v};
     },
-    .samples = {{{{{2, 3}, {2, 3}, {2, 3}, {2, 3}, {}, {}, {}, {}, {}, {}, {}, {}, {}},
-                  {},
-                  {},
-                  {},
-                  {{-2, 2}, {-2, 2}, {0.5, 2}}}},
-                {0.1, 0.9}},
+    .samples = {{adam_sample({2, 3}), adam_sample({5}), adam_sample({0, 3})}, {0.1, 0.9}},
 };
 
 const Primitive wide_squares_primitive{
@@ -94,7 +95,7 @@ const Primitive wide_squares_primitive{
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
       return sum(square(convert(in[0], float64)));
     },
-    .samples = {{{{{2, 3}}}, {{{}}}}},
+    .samples = {{{{{2, 3}}}, {{{}}}, {{{0, 4}}}}},
 };
 
 const Primitive wide_scale_primitive{
@@ -109,7 +110,7 @@ const Primitive wide_scale_primitive{
     .body = [](std::span<const Array> in, const Params&, const Runtimes&) -> Results {
       return convert(convert(in[0], float64) * convert(in[1], float64), in[0].dtype());
     },
-    .samples = {{{{{2, 3}, {}}}}},
+    .samples = {{{{{2, 3}, {}}}, {{{}, {}}}, {{{0, 4}, {}}}}},
 };
 
 namespace optim {

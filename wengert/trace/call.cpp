@@ -4,10 +4,10 @@ namespace wengert {
 namespace {
 
 /// Of that many arrays, which it returns as they are.
-ProgramPtr identity_program(int count) {
+ProgramPtr identity_program(int count, const Shape& shape = {2, 3}) {
   ProgramBuilder builder;
   std::vector<Atom> x;
-  for (int i = 0; i < count; ++i) x.push_back(builder.add_input(Type::of(Dtype::float32, {2, 3})));
+  for (int i = 0; i < count; ++i) x.push_back(builder.add_input(Type::of(Dtype::float32, shape)));
   return builder.finish(x);
 }
 
@@ -31,7 +31,9 @@ const Primitive call_primitive{
       return Results(evaluate(*params.program(0), in, runtimes));
     },
     .samples = {.cases = {{{{2, 3}}, {identity_program(1), std::string()}},
-                          {{{2, 3}, {2, 3}}, {identity_program(2), std::string()}}},
+                          {{{2, 3}, {2, 3}}, {identity_program(2), std::string()}},
+                          {{Shape{}}, {identity_program(1, {}), std::string()}},
+                          {{{0, 4}}, {identity_program(1, {0, 4}), std::string()}}},
                 .dtypes = {Dtype::float32}},
 };
 
