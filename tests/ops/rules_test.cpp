@@ -128,6 +128,13 @@ TEST(Rules, RefuseWhatTheFunctionsNeverHandThem) {
        shape,
        "slice-shape",
        "update_slice: x f32[2,3], y f32[2], strides [1,1], dropped [], combine \"set\": wanted y with 2 axes"},
+      {"pool_scatter",
+       {f32({1, 1, 2, 2}), i64({1, 1, 2, 2})},
+       {Axes{2, 2}, Axes{2, 2}, Axes{0, 0}, Axes{4, 4}},
+       dtype,
+       "pool-place",
+       "pool_scatter: ct f32[1,1,2,2], place i64[1,1,2,2], size [2,2], stride [2,2], padding [0,0], image [4,4]: wanted "
+       "places of dtype int32, as max_pool returns"},
       {"dot_general",
        {f32({2, 3}), f32({3, 2})},
        product("low"),
