@@ -161,21 +161,25 @@ class Comparison:
         self.theirs = [sys.executable, __file__, "--worker"]
 
     def measure(self, seconds, *competitors):
-        """The least of every number of each competitor over all rounds, after their answers were found to agree."""
-        answers = [run([*command[:1], *[0 if part is seconds else part for part in command[1:]]]) for command in competitors]
+        """The least of every number of each competitor over all rounds, after their answers were found to agree. A
+        competitor is a function from the seconds to spend to a command; without seconds it gives answers."""
+        numbers = [run(command(0)) for command in competitors]
+        answers = [{name: value for name, value in each.items() if name.startswith("answer")} for each in numbers]
         for other in answers[1:]:
+            if other.keys() != answers[0].keys():
+                sys.exit(f"answers to {answers[0].keys()}, wanted {other.keys()}")
             for name, value in other.items():
-                if name.startswith("answer") and not abs(value - answers[0][name]) <= 1e-4 * (1 + abs(value)):
+                if not abs(value - answers[0][name]) <= 1e-4 * (1 + abs(value)):
                     sys.exit(f"{name[7:]}: {answers[0][name]}, wanted {value}")
         best = [{} for _ in competitors]
         for _ in range(self.options.rounds):
             for numbers, command in zip(best, competitors):
-                for name, value in run(command).items():
+                for name, value in run(command(seconds)).items():
                     numbers[name] = min(value, numbers.get(name, math.inf))
         return best
 
     def eager(self):
-        ours, theirs = self.measure(0.3, [*self.ours, "eager", 0.3], [*self.theirs, "eager", 0.3])
+        ours, theirs = self.measure(0.3, lambda s: [*self.ours, "eager", s], lambda s: [*self.theirs, "eager", s])
         print(f"\n{'latency on one thread, ns':<34}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}   target")
         for name, target in zip(ours, ("40 ns", "100 ns", "500 ns")):
             print(f"{name:<34}{1e9 * ours[name]:>10.0f}{1e9 * theirs[name]:>10.0f}{theirs[name] / ours[name]:>8.1f}   {target}")
@@ -183,11 +187,10 @@ class Comparison:
     def operations(self):
         for threads in (1, 2):
             with tempfile.TemporaryDirectory() as folder:
-                seconds = self.options.seconds / 3
-                arguments = [threads, folder, seconds]
-                ours, theirs, direct = self.measure(seconds, [*self.ours, "operations", *arguments],
-                                                    [*self.theirs, "operations", *arguments],
-                                                    [*self.ours, "direct", *arguments])
+                ours, theirs, direct = self.measure(self.options.seconds / 3,
+                                                    lambda s: [*self.ours, "operations", threads, folder, s],
+                                                    lambda s: [*self.theirs, "operations", threads, folder, s],
+                                                    lambda s: [*self.ours, "direct", threads, folder, s])
             unit = SIDE * SIDE * 4
             bandwidth = {"triad": 3 * unit / direct["triad"], "reading": unit / direct["reading"]}
             print(f"\n4096 x 4096 float32, {threads} thread(s), GB/s{'':<8}{'Wengert':>10}{'PyTorch':>10}{'ratio':>8}{'share':>8}   target")
@@ -210,10 +213,10 @@ class Comparison:
         print(f"\n{'training step, two threads':<34}{'Wengert':>10}{'PyTorch':>10}{'best form':>10}{'ratio':>8}   target")
         for model, target in (("mlp", "1.5 x eager"), ("cnn", "1.0 x best form, aim 1.3")):
             with tempfile.TemporaryDirectory() as folder:
-                seconds = self.options.seconds
-                arguments = ["train", model, 2, folder, seconds]
-                ours, eager, best = self.measure(seconds, [*self.ours, *arguments], [*self.theirs, *arguments],
-                                                 [*self.theirs, *arguments, "best"])
+                ours, eager, best = self.measure(self.options.seconds,
+                                                 lambda s: [*self.ours, "train", model, 2, folder, s],
+                                                 lambda s: [*self.theirs, "train", model, 2, folder, s],
+                                                 lambda s: [*self.theirs, "train", model, 2, folder, s, "best"])
             peer = eager if model == "mlp" else best
             for name, unit, scale in (("step", "ms", 1e3), ("first step", "ms", 1e3), ("memory", "MiB", 2**-20)):
                 print(f"{model + ', ' + name + ', ' + unit:<34}{scale * ours[name]:>10.2f}{scale * eager[name]:>10.2f}"

@@ -48,6 +48,7 @@ TEST(Array, WithoutElementsMayHaveLengthsWhoseProductIsNoInt64) {
       EXPECT_EQ(sum(a).item<float>(), 0);
     }
   }
+  EXPECT_EQ(sum(zeros({int64_t{1} << 50, int64_t{1} << 20, 0}), {0, 1}).shape(), Shape{0});
 }
 
 /// Values in and out by spans: all elements in row-major order, wherever they lie.

@@ -100,7 +100,7 @@ class ColumnsPrinter : public ReductionPrinter {
     const int64_t wanted = int64_t{1} << (std::bit_width(static_cast<uint64_t>(all)) / 2);
     int64_t inside = 1;
     for (size_t i = axes.size(); i-- > 0; inside *= steps_of(axes[i])) {
-      if (inside * steps_of(axes[i]) > wanted) return {i, std::max<int64_t>(wanted / inside, 1)};
+      if (multiply_saturating(inside, steps_of(axes[i])) > wanted) return {i, std::max<int64_t>(wanted / inside, 1)};
     }
     return {};
   }

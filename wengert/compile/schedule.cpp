@@ -209,11 +209,12 @@ void split_reduction(const Nest& nest, const Survey& s, Schedule& schedule) {
       schedule.split = a;
   }
   const int64_t length = schedule.split < 0 ? 0 : s.extents[static_cast<size_t>(schedule.split)];
-  if (results > few_results || multiply_saturating(elements, columns) < long_reduction || length < 2) {
+  const int64_t work = multiply_saturating(elements, columns);
+  if (results > few_results || work < long_reduction || length < 2) {
     schedule.split = -1;
     return;
   }
-  schedule.pieces = std::min({length, most_pieces, (elements * columns + piece_elements - 1) / piece_elements});
+  schedule.pieces = std::min({length, most_pieces, (work - 1) / piece_elements + 1});
   schedule.piece = (length + schedule.pieces - 1) / schedule.pieces;
   schedule.pieces = (length + schedule.piece - 1) / schedule.piece;
 }
