@@ -1,6 +1,6 @@
 // Are two threads ever slower than one? Eager operations of 2^8 to 2^22 elements on one and on two threads, in turns,
-// the shortest time of many: prints time on two / time on one, and the worst at the end. The target: never over
-// 1.05. Below it that is held by the grain of parallel loops (wengert/backends/cpu/plan.cpp).
+// the shortest time of many: prints time on two / time on one, and the worst at the end. The target is that two threads
+// never take over 1.05 times as long as one; the grain of parallel loops (wengert/backends/cpu/plan.cpp) sees to that.
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -425,8 +425,9 @@ TEST_F(ThreadsTest, ABusyProcessorDelaysNobody) {
   EXPECT_GT(alone, 0);
 }
 
-/// The first thread but the caller that gets a chunk of `count`, few enough to wake everybody at once, stays in it until all others are done: then true. A
-/// scheme that deals chunks out beforehand would wait for ever, so it gives up some time.
+/// The first thread but the caller that gets a chunk of `count`, few enough to wake everybody at once, stays in it until
+/// all others are done: then true. A scheme that deals chunks out beforehand would wait for ever, so it gives up some
+/// time.
 bool others_finish_around_one_that_is_held_up(int count) {
   const auto self = std::this_thread::get_id();
   std::atomic<bool> held{false}, given_up{false};

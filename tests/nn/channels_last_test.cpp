@@ -100,7 +100,7 @@ TEST(ChannelsLast, TrainingReordersNothingButForFlattening) {
 }
 
 /// The derivative of a mean reads its cotangent alone and keeps its order: relu's, which reads an activation too, is
-/// the one that puts it right.
+/// the one that puts it right. That is what is, not what should be: docs/status.md names it among what is next.
 TEST(ChannelsLast, MeansKeepTheOrderOfTheirCotangents) {
   if (!cpu::onednn::library()) GTEST_SKIP() << "no oneDNN, which asks for channels-last";
   Strings expected = of_flattening;

@@ -174,7 +174,8 @@ std::vector<T> Array::to_vector(std::source_location where) const {
 /// "f32[2,3]", as errors print it; "nothing" for an undefined array.
 std::string describe(const Array& x);
 
-/// As NumPy prints: 8 digits, the middle of long axes left out.
+/// As NumPy prints: lines of 75 columns, at most 8 digits after the point, the middle of long axes left out. An array of
+/// rank 0 has all its digits.
 std::string to_string(const Array& x);
 std::ostream& operator<<(std::ostream& out, const Array& x);
 /// "[2,3]".

@@ -143,6 +143,7 @@ LinearMap record_linear(const ArrayFunction& f, std::span<const Array> examples,
     arguments.push_back(static_cast<int>(i));
     tangents[i] = recorder.add_input(inputs[i]);
   }
+  // Recording ends with this lambda: what finish_map computes is no part of f.
   const auto [values, derivatives] = [&] {
     const CurrentInterpreter scope(&recorder);
     return jvp_through(f, primals, tangents);

@@ -30,7 +30,8 @@ class Context {
   bool training() const { return mode_.training; }
   /// A fresh key: the mode's, with the path of the layer at work folded in (the model's own, "", where it is no part of
   /// the model), and then how many keys were drawn there before. So a layer that is called twice draws twice, and one
-  /// more layer elsewhere changes nothing. Throws Error(value, "nn-key") naming the layer when the mode has none.
+  /// more layer elsewhere changes nothing as long as the layer's own path stays: in `sequential`, an insertion moves
+  /// every later one. Throws Error(value, "nn-key") naming the layer when the mode has none.
   Array next_key(const char* layer);
   /// The value of a buffer: a layer that is called twice in one apply() goes on from its first call.
   const Array& value(const Buffer& buffer) const {

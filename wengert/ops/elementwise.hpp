@@ -48,9 +48,11 @@ Array sign(const Operand& x);
 Array square(const Operand& x);
 /// 1 / x.
 Array reciprocal(const Operand& x);
-/// The larger one; NaN if either is. 0 is larger than -0. Where both are equal each gets half of the derivative.
+/// The larger one; NaN if either is. 0 is larger than -0. Where both are equal, and where either is NaN, each gets half
+/// of the derivative.
 Array maximum(const Operand& a, const Operand& b);
-/// The smaller one; NaN if either is. -0 is smaller than 0. Where both are equal each gets half of the derivative.
+/// The smaller one; NaN if either is. -0 is smaller than 0. Where both are equal, and where either is NaN, each gets half
+/// of the derivative.
 Array minimum(const Operand& a, const Operand& b);
 /// x kept between `low` and `high`; `high` where they cross. The derivative is that of x on the closed interval, at
 /// both ends too, and outside that of the limit that is in force.

@@ -14,11 +14,11 @@ Array sum(const Operand& x, const Axes& axes = {}, bool keepdims = false);
 /// Product; 1 over no elements. bool and integers give int64, and wrap. Derivatives are computed without dividing: they
 /// are right at every order wherever elements are 0, and overflow only where products of elements do.
 Array prod(const Operand& x, const Axes& axes = {}, bool keepdims = false);
-/// Largest element; NaN if there is one. 0 is larger than -0. Elements that tie share the derivative equally. Errors:
-/// shape (no elements).
+/// Largest element; NaN if there is one. 0 is larger than -0. Elements that tie share the derivative equally; where there
+/// are NaNs, these do. Errors: shape (no elements).
 Array max(const Operand& x, const Axes& axes = {}, bool keepdims = false);
-/// Smallest element; NaN if there is one. -0 is smaller than 0. Elements that tie share the derivative equally. Errors:
-/// shape (no elements).
+/// Smallest element; NaN if there is one. -0 is smaller than 0. Elements that tie share the derivative equally; where
+/// there are NaNs, these do. Errors: shape (no elements).
 Array min(const Operand& x, const Axes& axes = {}, bool keepdims = false);
 
 /// Index of the first largest element, or of the first NaN if there is one; int64. Without `axis`, in x in row-major
