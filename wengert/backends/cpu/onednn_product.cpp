@@ -15,8 +15,9 @@ namespace {
 constexpr int64_t most_small_work = 16 * 16 * 16;
 /// Multiplications of one piece of a product that is cut for several threads.
 constexpr int64_t piece_work = 1 << 16;
-/// Rows or columns of a piece are a multiple of this, so that the kernels inside have whole registers.
-constexpr int64_t piece_step = 48;
+/// Rows or columns of a piece are a multiple of this, a register's width. (Of 48, as the kernels inside step, pieces of
+/// 256 are 144 and 112: what the longer one takes more is lost by the other thread.)
+constexpr int64_t piece_step = 16;
 
 /// Several axes that are stepped through as one.
 struct Run {
