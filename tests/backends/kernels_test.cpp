@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "tests/backends/kernel_testing.hpp"
+#include "tests/compiler_scope.hpp"
 #include "tests/errors.hpp"
 #include "wengert/array/error.hpp"
 #include "wengert/backends/cpu/compiler.hpp"
@@ -154,10 +155,7 @@ const bool own_cache = [] {
   return true;
 }();
 
-struct ScopedCompiler {
-  explicit ScopedCompiler(CompilerChoice choice) { set_compiler(choice); }
-  ~ScopedCompiler() { set_compiler(CompilerChoice::automatic); }
-};
+using test::CompilerScope;
 
 // --- the key
 // ---------------------------------------------------------------------------------------------------------
@@ -210,7 +208,7 @@ TEST(KernelKey, half_of_the_bits_change_with_one_bit) {
 
 class EachCompiler : public testing::TestWithParam<CompilerChoice> {
  protected:
-  ScopedCompiler chosen_{GetParam()};
+  const CompilerScope chosen_{GetParam()};
   int64_t compiled() const {
     const KernelStatistics statistics = kernel_statistics();
     return GetParam() == CompilerChoice::plugin ? statistics.compiled_plugin : statistics.compiled_system;
@@ -389,7 +387,7 @@ TEST_P(EachCompiler, prepares_several_texts_at_once) {
 }
 
 TEST(Kernels, what_clang_itself_gives_up_on_is_an_error_and_no_end) {
-  ScopedCompiler chosen(CompilerChoice::plugin);
+  const CompilerScope chosen(CompilerChoice::plugin);
   // LLVM ends the process for the first (a fatal error) and for the second (an assembler's error).
   for (const std::string& text : {kernel_of("register uint64_t frame __asm__(\"rbp\");", "  return (int32_t)frame;"),
                                   kernel_of("", "  __asm__ volatile(\"no such instruction\");\n  return 0;")}) {
@@ -402,7 +400,7 @@ TEST(Kernels, what_clang_itself_gives_up_on_is_an_error_and_no_end) {
 }
 
 TEST(Kernels, none_gives_nothing_until_a_compiler_is_chosen) {
-  ScopedCompiler chosen(CompilerChoice::none);
+  const CompilerScope chosen(CompilerChoice::none);
   const int64_t before = kernel_statistics().missing;
   EXPECT_EQ(find_kernel(scaling_kernel(300)), nullptr);
   EXPECT_EQ(find_kernel(scaling_kernel(300)), nullptr);
@@ -426,7 +424,7 @@ TEST(Kernels, prebuilt_kernels_come_first_and_the_best_level_is_taken) {
     register_prebuilt(table);
   }
   const int64_t before = kernel_statistics().prebuilt;
-  ScopedCompiler chosen(CompilerChoice::none);
+  const CompilerScope chosen(CompilerChoice::none);
   EXPECT_EQ(find_kernel(scaling_kernel(310)), &stand_in);
   EXPECT_EQ(find_kernel(scaling_kernel(311)), best_level() >= InstructionSet::avx2 ? &other_stand_in : &stand_in);
   EXPECT_EQ(find_kernel(scaling_kernel(312)), nullptr);
@@ -450,7 +448,7 @@ TEST(Kernels, observer_sees_every_text_asked_for) {
 }
 
 TEST(Kernels, a_forked_child_finds_what_a_thread_of_the_parent_is_compiling) {
-  ScopedCompiler chosen(CompilerChoice::plugin);
+  const CompilerScope chosen(CompilerChoice::plugin);
   find_kernel(scaling_kernel(330));
   std::atomic<int> latest = 400;
   std::atomic<bool> go = true;

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "tests/compiler_scope.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/wengert.hpp"
@@ -39,8 +40,8 @@ struct Loop {
 
 /// Every shape derives plans of its own, so that the bound is not that of a loop that does nothing new.
 TEST(ManyShapes, ShareTheirKernels) {
-  cpu::set_compiler(cpu::CompilerChoice::none);  // texts are asked for, none needs compiling
-  const cpu::KernelScope own;                    // products by kernels, not by oneDNN
+  const test::CompilerScope none(cpu::CompilerChoice::none);  // texts are asked for, none needs compiling
+  const cpu::KernelScope own;                                 // products by kernels, not by oneDNN
   for (const Loop& loop : {
            Loop{"chain", [](const Array& x) { chain(x); }, 4},
            Loop{"softmax", [](const Array& x) { softmax(x); }, 2},
@@ -59,12 +60,11 @@ TEST(ManyShapes, ShareTheirKernels) {
     EXPECT_LE(uses.size(), loop.most) << loop.name;
     EXPECT_GE(uses.size(), 1u) << loop.name;
   }
-  cpu::set_compiler(cpu::CompilerChoice::automatic);
 }
 
 /// Nor do the numbers of an index make kernels.
 TEST(ManyIndices, ShareTheirKernels) {
-  cpu::set_compiler(cpu::CompilerChoice::none);
+  const test::CompilerScope none(cpu::CompilerChoice::none);
   const Array x = full({60, 40}, 0.5f);
   const int64_t plans = cpu::plan_count();
   const std::set<std::string> texts = texts_of([&] {
@@ -73,7 +73,6 @@ TEST(ManyIndices, ShareTheirKernels) {
   });
   EXPECT_LE(cpu::plan_count() - plans, 6);
   EXPECT_LE(texts.size(), 5u);
-  cpu::set_compiler(cpu::CompilerChoice::automatic);
 }
 
 }  // namespace

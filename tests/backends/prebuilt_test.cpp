@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/compiler_scope.hpp"
 #include "tests/ops/primitive_testing.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
@@ -21,7 +22,6 @@ namespace {
 class PrebuiltKernels : public ::testing::Test {
  protected:
   void SetUp() override {
-    cpu::set_compiler(cpu::CompilerChoice::none);
     before_ = cpu::kernel_statistics();
     if (before_.prebuilt == 0) {
       sum(add_two());
@@ -29,13 +29,15 @@ class PrebuiltKernels : public ::testing::Test {
       ASSERT_GT(cpu::kernel_statistics().prebuilt, 0);
     }
   }
-  void TearDown() override { cpu::set_compiler(cpu::CompilerChoice::automatic); }
 
   static Array add_two() { return array({1.f, 2.f, 3.f}) + array({4.f, 5.f, 6.f}); }
 
   /// Kernels that the plain evaluator stood in for since the test began.
   int64_t missing() const { return cpu::kernel_statistics().missing - before_.missing; }
   cpu::KernelStatistics before_;
+
+ private:
+  const test::CompilerScope none_{cpu::CompilerChoice::none};
 };
 
 bool is_mapped(const std::string& name) {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "wengert/backends/cpu/kernels.hpp"
+#include "tests/compiler_scope.hpp"
 #include "wengert/backends/cpu/plan.hpp"
 #include "wengert/compile/nest.hpp"
 #include "wengert/trace/call.hpp"
@@ -106,12 +106,12 @@ TEST(RunNest, WithDonatedInputsAndSeveralOutputs) {
   int written_over = 0;
   for (const Case& c : cases) {
     const ProgramPtr program = record(types, c.f);
-    cpu::set_compiler(cpu::CompilerChoice::none);
+    const test::CompilerScope none(cpu::CompilerChoice::none);
     const Outcome wanted = run(program, 0, false);
     EXPECT_EQ(wanted.over_inputs, 0);
     int over_inputs = 0;
     for (const bool plain : {true, false}) {
-      cpu::set_compiler(plain ? cpu::CompilerChoice::none : cpu::CompilerChoice::automatic);
+      const test::CompilerScope chosen(plain ? cpu::CompilerChoice::none : cpu::CompilerChoice::automatic);
       for (uint64_t donated = 0; donated < 8; ++donated) {
         SCOPED_TRACE(std::string(c.name) + (plain ? ", plain" : ", kernels") + ", donated " + std::to_string(donated));
         const Outcome got = run(program, donated, true);
@@ -127,7 +127,6 @@ TEST(RunNest, WithDonatedInputsAndSeveralOutputs) {
       }
     }
     written_over += over_inputs > 0;
-    cpu::set_compiler(cpu::CompilerChoice::automatic);
   }
   EXPECT_GE(written_over, 4) << "cases in which a result took the memory of an input";
 }

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "tests/compiler_scope.hpp"
 #include "tests/errors.hpp"
 #include "wengert/array/storage.hpp"
-#include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/wengert.hpp"
 
 namespace wg = wengert;
@@ -263,7 +263,7 @@ TEST(Optimizers, WriteOverWhatTheyAreGiven) {
 
 // The new parameter lies in the memory of the old one, which the new velocity is computed from as well.
 TEST(Optimizers, WriteOverInPlainCppAsInKernels) {
-  wg::cpu::set_compiler(wg::cpu::CompilerChoice::none);
+  const wg::test::CompilerScope none(wg::cpu::CompilerChoice::none);
   const auto steps = [](auto optimizer, bool in_place) {
     Array p = wg::full({37}, 1.0).astype(wg::float64);
     auto state = optimizer.init(p);
@@ -284,7 +284,6 @@ TEST(Optimizers, WriteOverInPlainCppAsInKernels) {
          return true;
        }});
   EXPECT_EQ(steps(adam, true), steps(adam, false));
-  wg::cpu::set_compiler(wg::cpu::CompilerChoice::automatic);
 }
 
 TEST(Optimizers, PlainDescentHoldsNoVelocity) {

@@ -11,7 +11,7 @@ namespace {
 
 /// Held over a fork too, so that the handlers after it are those before it.
 constinit std::mutex mutex;
-constinit std::array<ForkHandler, fork_places> handlers;  // by place
+constinit std::array<ForkHandler, static_cast<size_t>(ForkPlace::count)> handlers;  // by place
 bool registered = false;
 
 void before_fork() {

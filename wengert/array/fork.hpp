@@ -8,8 +8,7 @@ namespace wengert {
 
 /// Who acts at a fork: before it in this order, after it in the reverse one. Whoever takes another's lock while it holds
 /// its own comes earlier.
-enum class ForkPlace : uint8_t { kernels, derivations, plans, onednn, types, memory };
-constexpr int fork_places = 6;
+enum class ForkPlace : uint8_t { kernels, derivations, plans, onednn, types, memory, count };
 
 struct ForkHandler {
   void (*before)() = nullptr;

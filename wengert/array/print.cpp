@@ -55,7 +55,7 @@ struct Decimal {
     const auto point = static_cast<size_t>(std::max(0, exponent)) + 1;
     if (text.size() < point) text.append(point - text.size(), '0');
     text.insert(point, ".");
-    return sign() + (text.ends_with(".0") ? text.substr(0, text.size() - 1) : text);
+    return sign() + text;
   }
 };
 

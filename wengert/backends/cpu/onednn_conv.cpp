@@ -1,9 +1,10 @@
 // Convolutions in float32 by oneDNN: images channels-last, weights in the layout that it likes best. Each call is cut
 // into parts of the batch, one for each thread.
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <map>
+#include <memory>
 #include <mutex>
 
 #include "wengert/backends/cpu/claims.hpp"
@@ -183,23 +184,17 @@ class Block {
 
 class Convolution final : public compile::ClaimedCall {
  public:
-  explicit Convolution(Problem problem) : problem_(std::move(problem)) {
-    const OneThread one(*library());
-    part(problem_.batch);
-  }
+  explicit Convolution(Problem problem) : problem_(std::move(problem)) { part(problem_.batch); }
 
   void run(std::span<void* const> operands, std::span<void* const> results) override {
     const int64_t pieces =
         std::min({int64_t{cpu::threads()}, problem_.batch, std::max<int64_t>(1, problem_.work() / part_work)});
     const int64_t images = (problem_.batch + pieces - 1) / pieces;
     Job job{*this, images, operands, results};
+    job.main = &part(images);
+    const int64_t rest = problem_.batch % images;
+    job.last = rest == 0 ? job.main : &part(rest);
     std::optional<Block> partial;
-    {
-      const OneThread one(*library());  // primitives are made for one thread
-      job.main = &part(images);
-      const int64_t rest = problem_.batch % images;
-      job.last = rest == 0 ? job.main : &part(rest);
-    }
     const int64_t used = (problem_.batch + images - 1) / images;
     if (problem_.direction == Direction::kernel && used > 1) {
       partial.emplace(used * problem_.weights() * static_cast<int64_t>(sizeof(float)));
@@ -222,11 +217,27 @@ class Convolution final : public compile::ClaimedCall {
     float* partial = nullptr;
   };
 
+  /// A part that was made, and those made before it.
+  struct Made {
+    int64_t images;
+    Part part;
+    std::unique_ptr<const Made> before;
+  };
+
+  /// Made once for each number of images. Found without a lock: another convolution may be in the making.
   const Part& part(int64_t images) {
+    if (const Part* found = find(newest_.load(std::memory_order_acquire), images)) return *found;
+    const OneThread one(*library());  // primitives are made for one thread
     const std::lock_guard lock(making());
-    auto& made = parts_[images];
-    if (!made) made = std::make_unique<Part>(problem_, images);
-    return *made;
+    if (const Part* found = find(made_.get(), images)) return *found;
+    made_ = std::make_unique<const Made>(Made{images, Part(problem_, images), std::move(made_)});
+    newest_.store(made_.get(), std::memory_order_release);
+    return made_->part;
+  }
+
+  static const Part* find(const Made* made, int64_t images) {
+    while (made && made->images != images) made = made->before.get();
+    return made ? &made->part : nullptr;
   }
 
   static int32_t run_pieces(const wg_context*, const void* arguments, int64_t begin, int64_t end) {
@@ -274,7 +285,8 @@ class Convolution final : public compile::ClaimedCall {
   }
 
   Problem problem_;
-  std::map<int64_t, std::unique_ptr<Part>> parts_;  // by images; changed under making()
+  std::unique_ptr<const Made> made_;  // changed under making()
+  std::atomic<const Made*> newest_{nullptr};
 };
 
 std::optional<Direction> direction_of(const Equation& e) {
