@@ -324,6 +324,24 @@ const Row values[] = {
     {[] { here(); none().dim(0); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
      "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); none().item<float>(); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); none().to_vector<float>(); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); none().to_vector<bool>(); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { std::vector<float> out(5); here(); none().copy_to(std::span<float>(out)); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); static_cast<void>(none().span<float>()); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { static_cast<void>(static_cast<bool>(none())); }, state, "array-undefined",
+     "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
+     "made by wg::nn::init(net, key), integer leaves have no gradient"},
     {[] { here(); none().dtype(); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
      "made by wg::nn::init(net, key), integer leaves have no gradient@"},
@@ -935,7 +953,7 @@ const Row files[] = {
     {[] { here(); wengert::io::read_npy(file("\x93NUMPY" + bytes({4, 0, 0, 0, 0, 0}))); }, io, "npy-version",
      "read_npy: %/file: format version 4: wanted 1, 2 or 3@"},
     {[] { here(); wengert::io::write_npz(missing(), {{std::string(70000, 'a'), small()}}); }, value, "zip-name",
-     "zip: a name of 70004 bytes: wanted at most 65535@"},
+     "write_npz: a name of 70004 bytes: wanted at most 65535@"},
     {[] { const std::string path = file("no folder"); here(); train::prepare_folder({.folder = path + "/run"}); }, io,
      "run-folder", "folder of the run: %/file/run: Not a directory: wanted a folder to write to@"},
     {[] {
@@ -955,7 +973,9 @@ const Row files[] = {
     {[] { here(); train::write_report(missing() + "/r.html", {}); }, io, "file-write",
      "write_report: %/missing/r.html.tmp: No such file or directory: wanted a folder that can be written to@"},
     {[] { here(); memory::set_cap(-1); }, value, "memory-size-negative",
-     "set_cap: -1: wanted a number of bytes, 0 or more"},
+     "set_cap: -1: wanted a number of bytes, 0 or more@"},
+    {[] { here(); memory::set_cache_cap(-1); }, value, "memory-size-negative",
+     "set_cache_cap: -1: wanted a number of bytes, 0 or more@"},
     {[] { here(); wengert::io::read_npz(file("no archive")); }, io, "zip-directory",
      "read_npz: %/file: its directory is missing or corrupt: wanted a whole .npz file; fetch it again@"},
     {[] { here(); wengert::io::write_npy(missing() + "/x.npy", small()); }, io, "file-write",

@@ -2,6 +2,7 @@
 // program again with another environment.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -11,7 +12,9 @@
 #include <iostream>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <regex>
+#include <source_location>
 #include <thread>
 
 #include "tests/errors.hpp"
@@ -19,14 +22,22 @@
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
+#include "wengert/data/dataset.hpp"
+#include "wengert/train/train.hpp"
 
 // An allocator that can be told to fail -------------------------------------------------------------------
 
 namespace {
 thread_local int64_t allocations_left = -1;  // before one fails; negative: none does
+thread_local bool fails_alone = false;       // and none after it
+thread_local bool allocation_failed = false;
 
 void* allocate(std::size_t bytes) {
-  if (allocations_left == 0) throw std::bad_alloc();
+  if (allocations_left == 0) {
+    allocation_failed = true;
+    if (fails_alone) allocations_left = -1;
+    throw std::bad_alloc();
+  }
   if (allocations_left > 0) --allocations_left;
   if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
   throw std::bad_alloc();
@@ -123,75 +134,167 @@ TEST(NoMemory, InTheMiddleOfAGradientReleasesItsTape) {
 struct Failing {
   const char* name;
   std::function<void(const Array& x)> call;
+  const char* operations;  // that its errors may name, as a regular expression
+  bool placed = true;      // whether each names a line: for some calls there is no place for it in C++
 };
 void PrintTo(const Failing& failing, std::ostream* out) { *out << failing.name; }
-class AtAnyAllocation : public ::testing::TestWithParam<Failing> {};
 
-/// Each allocation of the call fails in turn, and all that follow it, those of the error's own text too.
-TEST_P(AtAnyAllocation, IsAnErrorAndLeavesTheThreadClean) {
+/// Lines that errors of the call may name; without memory.
+std::array<uint32_t, 4> marked_lines;
+void here(std::source_location where = std::source_location::current()) {
+  std::rotate(marked_lines.begin(), marked_lines.end() - 1, marked_lines.end());
+  marked_lines[0] = where.line();
+}
+
+/// "add: ...: the system has no memory left: ...; called at survival_test.cpp:12, in grad", with one place at most.
+void expect_no_memory(const Error& error, const Failing& failing, bool with_text) {
+  EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what();
+  EXPECT_EQ(error.id(), "memory-exhausted");
+  const std::string text = error.what();
+  std::smatch found;
+  static const std::regex pattern(
+      R"(([^:]+): ([^;]+: )?the system has no memory left: wanted some (for the work beside the values|to plan with); )"
+      R"(release arrays(; called at survival_test\.cpp:(\d+)(, in [^;]*)?)?)");
+  ASSERT_TRUE(std::regex_match(text, found, pattern)) << text;
+  if (!with_text && !found[4].matched) return;  // made beforehand
+  EXPECT_TRUE(std::regex_match(found[1].str(), std::regex(failing.operations))) << text;
+  EXPECT_TRUE(found[4].matched || !failing.placed) << text;
+  if (!found[4].matched) return;
+  const auto line = static_cast<uint32_t>(std::stoul(found[5]));
+  EXPECT_NE(std::find(marked_lines.begin(), marked_lines.end(), line), marked_lines.end()) << text;
+}
+
+/// Allocations of the call fail in turn: alone, or with all that follow, those of the error's own text too. Each of the
+/// first 300, then one in a hundred more of them.
+void fail_at_any_allocation(const Failing& failing, bool alone) {
   const cpu::OracleScope no_kernels;  // compilers may abort without memory; they are loaded late and once
-  int64_t length = 3;
+  static int64_t length = 3;
   int failures = 0;
-  for (int64_t n = 0;; n += 1 + n / 16) {
+  for (int64_t n = 0;; n += n < 300 ? 1 : n / 100) {
     const Array x = ones({++length});  // a shape that no plan knows yet
-    bool failed = false;
+    marked_lines = {};
+    allocation_failed = false;
+    fails_alone = alone;
     try {
       allocations_left = n;
-      GetParam().call(x);
+      failing.call(x);
       allocations_left = -1;
     } catch (const Error& error) {
       allocations_left = -1;
-      failed = true;
-      EXPECT_EQ(error.kind(), ErrorKind::memory) << error.what();
-      EXPECT_NE(std::string(error.what()).find("the system has no memory left: wanted some"), std::string::npos)
-          << error.what();
+      ++failures;
+      expect_no_memory(error, failing, alone);
     } catch (const std::bad_alloc&) {
       allocations_left = -1;
-      failed = true;
       ADD_FAILURE() << "std::bad_alloc for allocation " << n;
     }
     expect_clean_thread();
-    failures += failed;
-    if (!failed) break;
+    if (!allocation_failed || ::testing::Test::HasFailure()) break;
     ASSERT_LT(n, 100000);
   }
-  EXPECT_GT(failures, 3);
+  EXPECT_GT(failures, 0);
 }
 
-Array some_loss(const Array& y) { return sum(softmax(y) * exp(y) + take(y, array<int64_t>(0))); }
+Array some_loss(const Array& y) { return here(), sum(softmax(y) * exp(y) + take(y, array<int64_t>(0))); }
 struct Pair {
   Array a, b;
 };
-std::vector<Array> callers_list(2);  // memory that is not the library's to ask for
-const Failing failing[] = {
-    {"operations", [](const Array& x) { some_loss(x); }},
-    {"joined",
-     [](const Array& x) {
-       callers_list[0] = callers_list[1] = x;
-       stack(callers_list), concatenate(callers_list);
-     }},
-    {"indexed", [](const Array& x) { x[{ellipsis, range(0, 2)}], x.at(1).set(3); }},
-    {"grad", [](const Array& x) { grad(some_loss)(x); }},
-    {"value_and_grad", [](const Array& x) { value_and_grad(some_loss)(x); }},
-    {"jvp", [](const Array& x) { jvp(some_loss, x, x); }},
-    {"vjp", [](const Array& x) { vjp(some_loss, x).pullback(array(1.f)); }},
-    {"linearize", [](const Array& x) { linearize(some_loss, x).linear(x); }},
-    {"linear_transpose",
-     [](const Array& x) { linear_transpose([](const Array& y) { return sum(y); }, x)(array(1.f)); }},
-    {"hessian", [](const Array& x) { hessian(some_loss)(x); }},
-    {"make_program", [](const Array& x) { make_program(some_loss)(x); }},
-    {"tree", [](const Array& x) { tree::map([](const Array& a, const Array&) { return a; }, Pair{x, x}, Pair{x, x}); }},
-    {"layers",
-     [](const Array& x) {
-       const auto net = nn::init(nn::sequential(nn::Linear{x.size(), 2}, nn::Dropout{0.5}), random::key(0));
-       nn::apply(net, expand(x, {0}), {.training = true, .key = random::key(1)});
-     }},
-    {"adam",
-     [](const Array& x) {
-       const auto adam = optim::adam(0.1);
-       adam.update(x, adam.init(x), x);
-     }},
+
+/// What the calls are given: memory that is not the library's to ask for.
+struct Given {
+  std::vector<Array> list{2}, inputs{ones({3})};
+  ProgramPtr program = make_program(some_loss)(ones({3}));
+  std::string text = to_string(*program);
+  ScratchFolder scratch;
+  std::string metrics = scratch.path() + "/metrics.jsonl", page = scratch.path() + "/report.html";
+  std::vector<train::EpochMetrics> epochs{2};
+  train::Report report{.title = "t",
+                       .facts = {{"a", "b"}},
+                       .epochs = epochs,
+                       .classes = {"a", "b"},
+                       .confusion = {{1, 0}, {0, 1}},
+                       .mistakes = {{ones({2, 2}), 0, 1}}};
+  train::Options options{.folder = scratch.path() + "/a/b"};
 };
+std::optional<Given> given;
+
+class AtAnyAllocation : public ::testing::TestWithParam<Failing> {
+ protected:
+  AtAnyAllocation() { given.emplace(); }
+  ~AtAnyAllocation() override { given.reset(); }
+};
+
+constexpr const char* of_loss = "wengert|sum|softmax|max|subtract|exp|divide|multiply|add|take|call";
+// clang-format off: each call on the line of its here()
+const Failing failing[] = {
+    {"operations", [](const Array& x) { some_loss(x); }, of_loss},
+    {"joined", [](const Array& x) {
+       given->list[0] = given->list[1] = x;
+       here(); stack(given->list), concatenate(given->list);
+     }, "stack|concatenate"},
+    {"indexed", [](const Array& x) { here(); x[{ellipsis, range(0, 2)}], x.at(1).set(3); }, "x.*"},
+    {"einsum", [](const Array& x) { here(); einsum("i,i->", x, x); }, "einsum|.*"},
+    {"grad", [](const Array& x) { here(); grad(some_loss)(x); }, ".*"},
+    {"value_and_grad", [](const Array& x) { here(); value_and_grad(some_loss)(x); }, ".*"},
+    {"jvp", [](const Array& x) { here(); jvp(some_loss, x, x); }, ".*"},
+    {"vjp", [](const Array& x) { here(); vjp(some_loss, x).pullback(array(1.f)); }, ".*", false},
+    {"linearize", [](const Array& x) { here(); linearize(some_loss, x).linear(x); }, ".*", false},
+    {"linear_transpose", [](const Array& x) {
+       here(); linear_transpose([](const Array& y) { here(); return sum(y); }, x)(array(1.f));
+     }, ".*", false},
+    {"hessian", [](const Array& x) { here(); hessian(some_loss)(x); }, ".*"},
+    {"check_grads", [](const Array& x) { here(); check_grads([](const Array& y) { here(); return sum(y * y); }, x); },
+     ".*"},
+    {"make_program", [](const Array& x) { here(); make_program(some_loss)(x); }, ".*"},
+    {"run", [](const Array&) {
+       here(); run(*given->program, given->inputs);
+     }, ".*"},
+    {"text", [](const Array&) { here(); parse_program(given->text), to_string(*given->program); },
+     "parse_program|to_string|wengert", false},
+    {"map", [](const Array& x) {
+       const Pair pair{x, x};
+       const auto first = [](const Array& a, const Array&) { return a; };
+       here(); tree::map(first, pair, pair);
+     }, "tree::map"},
+    {"map_with_path", [](const Array& x) {
+       const Pair pair{x, x};
+       const auto first = [](const std::string&, const Array& a, const Array&) { return a; };
+       here(); tree::map_with_path(first, pair, pair);
+     }, "tree::map_with_path"},
+    {"tree", [](const Array& x) {
+       const Pair pair{x, x};
+       here(); tree::unflatten(pair, tree::flatten(pair)), tree::structure(pair), tree::trainable(pair);
+       here(); tree::paths(pair);
+     }, "tree::(flatten|unflatten|structure|trainable|paths)"},
+    {"halves", [](const Array& x) {
+       const Pair pair{x, x};
+       here(); auto [a, b] = tree::partition(pair, [](const std::string& path) { return path == "a"; });
+       here(); tree::merge(a, b);
+     }, "tree::(partition|merge)"},
+    {"layers", [](const Array& x) {
+       here(); const auto net = nn::init(nn::sequential(nn::Linear{x.size(), 2}, nn::Dropout{0.5}), random::key(0));
+       here(); nn::apply(net, expand(x, {0}), {.training = true, .key = random::key(1)});
+     }, ".*"},
+    {"sgd", [](const Array& x) {
+       here(); const auto sgd = optim::sgd(0.1, {.momentum = 0.5});
+       here(); sgd.update(x, sgd.init(x), x);
+     }, ".*"},
+    {"adam", [](const Array& x) {
+       here(); const auto adam = optim::adam(0.1);
+       here(); adam.update(x, adam.init(x), x);
+     }, ".*"},
+    {"norms", [](const Array& x) { here(); optim::clip_by_norm(x, 1), optim::global_norm(x); }, ".*"},
+    {"data", [](const Array& x) {
+       here(); const data::Dataset set(x, x);
+       here(); set.shuffle(1).first(2).batches(2);
+     }, ".*"},
+    {"metrics", [](const Array&) { here(); train::write_metrics(given->metrics, given->epochs); }, "write_metrics"},
+    {"report", [](const Array&) { here(); train::write_report(given->page, given->report); }, "write_report"},
+    {"folder", [](const Array&) { here(); train::prepare_folder(given->options); }, "folder of the run"},
+};
+// clang-format on
+TEST_P(AtAnyAllocation, IsAnErrorAndLeavesTheThreadClean) { fail_at_any_allocation(GetParam(), false); }
+TEST_P(AtAnyAllocation, NamesTheOperationAndTheLine) { fail_at_any_allocation(GetParam(), true); }
+
 INSTANTIATE_TEST_SUITE_P(NoMemory, AtAnyAllocation, ::testing::ValuesIn(failing),
                          [](const auto& test) { return test.param.name; });
 

@@ -290,7 +290,7 @@ TEST(Npz, ErrorsSayWhatIsWrong) {
 
   io::detail::ZipWriter zip("write_npz", path);
   zip.add("a", {"1"});
-  EXPECT_EQ(error_of([&] { zip.add("a", {"2"}); }), "value zip-name: zip: two entries a: wanted different names");
+  EXPECT_EQ(error_of([&] { zip.add("a", {"2"}); }), "value zip-name: write_npz: two entries a: wanted different names");
 }
 
 TEST(InputFile, ThatEndsEarlyOrCannotBeReadIsAnError) {

@@ -19,7 +19,7 @@ Node* new_node(const Layout* layout) {
 }
 
 void check_dtype(const char* operation, const Array& x, Dtype wanted, const std::source_location& where) {
-  if (x.dtype() == wanted) return;
+  if (x.dtype(where) == wanted) return;
   throw Error(ErrorKind::dtype, "element-type",
               std::string(operation) + ": x " + describe(x) + ", element type " + std::string(name(wanted)) +
                   ": wanted the C++ type of the dtype; convert with x.astype(wg::" + std::string(name(wanted)) + ")" +
@@ -71,7 +71,7 @@ Dim Array::dim(int axis, std::source_location where) const {
 }
 
 void Array::read_item(void* out, Dtype dtype, std::source_location where) const {
-  if (size() != 1) {
+  if (size(where) != 1) {
     throw Error(
         ErrorKind::shape, "item-size",
         "item: x " + describe(*this) + ": wanted an array of one element; reduce or index it first" + called_at(where));
@@ -84,7 +84,7 @@ void Array::read_item(void* out, Dtype dtype, std::source_location where) const 
 void Array::read_values(void* out, int64_t count, Dtype dtype, const char* operation,
                         std::source_location where) const {
   check_dtype(operation, *this, dtype, where);
-  if (count != size()) {
+  if (count != size(where)) {
     throw Error(ErrorKind::shape, "copy-size",
                 "copy_to: x " + describe(*this) + ", out of " + std::to_string(count) +
                     " elements: wanted as many as x has" + called_at(where));
@@ -107,7 +107,7 @@ const void* Array::contiguous_data(Dtype dtype, std::source_location where) cons
 
 Array::operator bool() const {
   const std::source_location here{};  // a conversion does not know its caller
-  if (size() != 1) {
+  if (size(here) != 1) {
     throw Error(ErrorKind::shape, "truth-size",
                 "bool: x " + describe(*this) +
                     ": wanted an array of one element; use wg::any(x) or wg::all(x), and wg::logical_and, "

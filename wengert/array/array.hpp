@@ -114,7 +114,7 @@ class Array {
   /// The elements of a contiguous array without a copy. Errors: dtype, trace, value (not contiguous).
   template <Element T>
   std::span<const T> span(std::source_location where = std::source_location::current()) const {
-    return {static_cast<const T*>(contiguous_data(dtype_of<T>, where)), static_cast<size_t>(size())};
+    return {static_cast<const T*>(contiguous_data(dtype_of<T>, where)), static_cast<size_t>(size(where))};
   }
   /// Truth of an array of size 1, so that native `if` and `while` work on concrete values.
   explicit operator bool() const;
@@ -161,12 +161,12 @@ class Array {
 template <Element T>
 std::vector<T> Array::to_vector(std::source_location where) const {
   if constexpr (std::same_as<T, bool>) {
-    std::vector<uint8_t> bytes(static_cast<size_t>(size()));
-    read_values(bytes.data(), size(), Dtype::bool_, "to_vector", where);
+    std::vector<uint8_t> bytes(static_cast<size_t>(size(where)));
+    read_values(bytes.data(), size(where), Dtype::bool_, "to_vector", where);
     return std::vector<bool>(bytes.begin(), bytes.end());
   } else {
-    std::vector<T> values(static_cast<size_t>(size()));
-    read_values(values.data(), size(), dtype_of<T>, "to_vector", where);
+    std::vector<T> values(static_cast<size_t>(size(where)));
+    read_values(values.data(), size(where), dtype_of<T>, "to_vector", where);
     return values;
   }
 }

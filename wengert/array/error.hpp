@@ -3,10 +3,12 @@
 // so that it can be acted on without a debugger.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace wengert {
 
@@ -43,10 +45,18 @@ class Error : public std::runtime_error {
 /// "; called at train.cpp:41, in grad(loss)": `where`, or the line of the public function that this thread is in, and
 /// the transformations at work. Defined in trace/, which knows them.
 std::string called_at(const std::source_location& where);
+/// The same of the line that this thread noted last. Defined in trace/.
+std::string call_site();
+/// "train.cpp:41"; empty for a line that is not known.
+std::string line_text(std::string_view file, uint32_t line);
 
 /// What stands behind `catch (const std::bad_alloc&)` at the doors of the library: throws Error(memory,
 /// "memory-exhausted") that names the operation and the caller, or where there is no memory even for that text, one
 /// that was made beforehand.
 [[noreturn]] void throw_no_memory(const char* operation, const std::source_location& where = {});
+/// The same for the parts of any operation, such as its parameters: what runs the operation puts its name here.
+[[noreturn]] void throw_no_memory_within();
+/// Whether `error` is of throw_no_memory_within().
+bool is_no_memory_within(const Error& error);
 
 }  // namespace wengert

@@ -115,7 +115,7 @@ const Type* Type::of(Dtype dtype, const Shape& shape, bool weak) try {
   return types().find_or_add(
       hash, [&](const Type& t) { return t.dtype == dtype && t.weak == weak && t.shape == shape; },
       [&] { return Type{dtype, weak, shape, shape.size(), hash, nullptr}; });
-} catch (const std::bad_alloc&) { throw_no_memory("type"); }
+} catch (const std::bad_alloc&) { throw_no_memory_within(); }
 
 const Layout* Type::repeated() const {
   std::atomic_ref<const Layout*> cached(repeated_layout);
@@ -144,7 +144,7 @@ const Layout* Layout::of(const Type* type, const Strides& given) try {
         describe_extent(layout);
         return layout;
       });
-} catch (const std::bad_alloc&) { throw_no_memory("layout"); }
+} catch (const std::bad_alloc&) { throw_no_memory_within(); }
 
 const Layout* Layout::contiguous_of(const Type* type) {
   Strides strides{};

@@ -62,10 +62,11 @@ std::string readable(int64_t bytes) {
   return text;
 }
 
-void require_not_negative(const char* operation, int64_t bytes) {
+void require_not_negative(const char* operation, int64_t bytes, const std::source_location& where = {}) {
   if (bytes >= 0) return;
   throw Error(ErrorKind::value, "memory-size-negative",
-              std::string(operation) + ": " + std::to_string(bytes) + ": wanted a number of bytes, 0 or more");
+              std::string(operation) + ": " + std::to_string(bytes) + ": wanted a number of bytes, 0 or more" +
+                  called_at(where));
 }
 
 /// The machine's memory in bytes, or the control group's limit where that is less.
@@ -587,15 +588,15 @@ void reset_peak() { detail::pool.reset_peak(); }
 
 int64_t cap() { return detail::pool.cap(); }
 
-void set_cap(int64_t bytes) {
-  require_not_negative("set_cap", bytes);
+void set_cap(int64_t bytes, std::source_location where) {
+  require_not_negative("set_cap", bytes, where);
   detail::pool.set_cap(bytes);
 }
 
 int64_t cache_cap() { return detail::pool.cache_cap(); }
 
-void set_cache_cap(int64_t bytes) {
-  require_not_negative("set_cache_cap", bytes);
+void set_cache_cap(int64_t bytes, std::source_location where) {
+  require_not_negative("set_cache_cap", bytes, where);
   detail::pool.set_cache_cap(bytes);
 }
 

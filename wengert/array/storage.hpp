@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <source_location>
 
 namespace wengert {
 
@@ -128,14 +129,14 @@ void reset_peak();
 int64_t cap();
 
 /// Sets `cap`. Below what is in use already, only further growth fails. Error(value) if negative.
-void set_cap(int64_t bytes);
+void set_cap(int64_t bytes, std::source_location where = std::source_location::current());
 
 /// Most bytes of large blocks that are kept for reuse; at first a quarter of the machine's memory,
 /// or of the control group's limit where that is less.
 int64_t cache_cap();
 
 /// Sets `cache_cap` and gives back what exceeds it. Error(value) if negative.
-void set_cache_cap(int64_t bytes);
+void set_cache_cap(int64_t bytes, std::source_location where = std::source_location::current());
 
 /// Gives cached blocks back to the system: all large ones, and the small ones that the calling
 /// thread and the shared lists hold (a page goes back when all its blocks are there).

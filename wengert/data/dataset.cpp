@@ -33,7 +33,7 @@ Array gather_rows(const Array& x, std::span<const int64_t> rows) {
 
 }  // namespace
 
-Dataset::Dataset(Array x, Array y, std::source_location where) : x_(std::move(x)), y_(std::move(y)) {
+Dataset::Dataset(Array x, Array y, std::source_location where) try : x_(std::move(x)), y_(std::move(y)) {
   const CallScope scope(where);
   if (x_.rank() == 0 || y_.rank() == 0 || x_.shape()[0].value() != y_.shape()[0].value()) {
     fail(ErrorKind::shape, "dataset-length",
@@ -44,7 +44,7 @@ Dataset::Dataset(Array x, Array y, std::source_location where) : x_(std::move(x)
     fail(ErrorKind::value, "dataset-memory",
          "Dataset: x " + describe(x_) + ", y " + describe(y_) +
              ": wanted contiguous arrays with values; use wg::contiguous(x)");
-}
+} catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
 
 Dataset Dataset::shuffle(const Array& key, std::source_location where) const try {
   const CallScope scope(where);
@@ -56,7 +56,7 @@ Dataset Dataset::shuffle(const Array& key, std::source_location where) const try
   }
   return shuffled;
 } catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
-Dataset Dataset::shuffle(int64_t seed) const { return shuffle(random::key(seed)); }
+Dataset Dataset::shuffle(int64_t seed, std::source_location where) const { return shuffle(random::key(seed), where); }
 
 Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) const try {
   const CallScope scope(where);
@@ -72,15 +72,15 @@ Batch Dataset::slice(int64_t begin, int64_t end, std::source_location where) con
   return {gather_rows(x_, rows), gather_rows(y_, rows)};
 } catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
 
-Dataset Dataset::first(int64_t count, std::source_location where) const {
+Dataset Dataset::first(int64_t count, std::source_location where) const try {
   Batch part = slice(0, count, where);
   return {std::move(part.x), std::move(part.y), where};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("Dataset", where); }
 
-Batches Dataset::batches(int64_t size, bool drop_last, std::source_location where) const {
+Batches Dataset::batches(int64_t size, bool drop_last, std::source_location where) const try {
   const CallScope scope(where);
   return {*this, size, drop_last};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("batches", where); }
 
 Batches::Batches(Dataset set, int64_t size, bool drop_last) : set_(std::move(set)), batch_(size) {
   if (size < 1)
@@ -93,7 +93,9 @@ Batches::Batches(Dataset set, int64_t size, bool drop_last) : set_(std::move(set
   count_ = drop_last ? set_.size() / size : (set_.size() + size - 1) / size;
 }
 
-Batch Batches::operator[](int64_t i) const { return set_.slice(i * batch_, std::min((i + 1) * batch_, set_.size())); }
+Batch Batches::operator[](int64_t i) const {
+  return set_.slice(i * batch_, std::min((i + 1) * batch_, set_.size()), {});
+}
 
 const std::vector<std::string>& fashion_mnist_names() {
   static const std::vector<std::string> names = {"T-shirt", "trouser", "pullover", "dress", "coat",

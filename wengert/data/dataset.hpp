@@ -24,11 +24,12 @@ class Dataset {
   const Array& y() const { return y_; }
   /// The examples in the order of random::permutation(key); nothing is copied before a batch is made.
   Dataset shuffle(const Array& key, std::source_location where = std::source_location::current()) const;
-  Dataset shuffle(int64_t seed) const;
-  /// Examples `begin` to `end` of the current order.
+  Dataset shuffle(int64_t seed, std::source_location where = std::source_location::current()) const;
+  /// Examples `begin` to `end` of the current order. Errors: index "dataset-range" (not within the set).
   Batch slice(int64_t begin, int64_t end, std::source_location where = std::source_location::current()) const;
 
-  /// The first `count` examples of the current order as a set of their own, in fresh memory.
+  /// The first `count` examples of the current order as a set of their own, in fresh memory. Errors: index
+  /// "dataset-range" (more than there are, or negative).
   Dataset first(int64_t count, std::source_location where = std::source_location::current()) const;
 
   /// Batches of `size` examples in order; the last one is left out when it would be shorter and `drop_last` is set.

@@ -138,7 +138,7 @@ auto leaf_function(const F& f, const Trees& trees, std::optional<Result>& result
     Trees inputs = trees;
     tree::detail::replace(inputs, leaves);
     result.emplace(invoke_all(f, std::move(inputs)));
-    return tree::flatten(*result);
+    return tree::detail::leaves(*result);
   };
 }
 
@@ -156,7 +156,7 @@ std::vector<Array> checked_derivatives(const char* role, const Label& label, std
 template <class T>
 std::vector<Array> checked_derivatives(const char* role, const Label& label, const T& given, const T& like,
                                        const Arguments& leaves) {
-  return checked_derivatives(role, label, tree::flatten(given), leaves, &tree::detail::walk<T>, &like);
+  return checked_derivatives(role, label, tree::detail::leaves(given), leaves, &tree::detail::walk<T>, &like);
 }
 
 /// Zeros in place of undefined derivatives of arrays that can have one.

@@ -30,8 +30,8 @@ void check_grads(const F& f, const Primals& primals, const CheckOptions& options
                  Name name = std::source_location::current()) try {
   const auto trees = diff::argument_list(primals);
   std::optional<diff::ResultOf<F, std::decay_t<decltype(trees)>>> result;
-  diff::check_arrays(diff::leaf_function(f, trees, result), diff::Arguments(trees), tree::paths(trees), options,
-                     name.label<F>("check_grads"));
-} catch (const std::bad_alloc&) { throw_no_memory("check_grads"); }
+  diff::check_arrays(diff::leaf_function(f, trees, result), diff::Arguments(trees), tree::detail::leaf_paths(trees),
+                     options, name.label<F>("check_grads"));
+} catch (const std::bad_alloc&) { throw_no_memory("check_grads", name.where()); }
 
 }  // namespace wengert

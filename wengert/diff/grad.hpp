@@ -42,6 +42,8 @@ class GradientFunction {
     else return std::pair{Array(), std::tuple<Array>()};
   }
 
+  [[noreturn]] void no_memory(const char* transformation) const { throw_no_memory(transformation, name_.where()); }
+
  private:
   template <class... Args>
   auto run_numbered(const char* transformation, Args&&... args) const {
@@ -60,7 +62,7 @@ class GradientFunction {
             auto inputs = trees;
             tree::detail::replace(inputs, traced);
             result.emplace(invoke_with<I...>(f_, inputs, given));
-            return tree::flatten(*result);
+            return tree::detail::leaves(*result);
           },
           arguments, name_.label<F>(transformation));
       tree::detail::replace(*result, std::move(found.values));
@@ -84,7 +86,7 @@ class Grad : GradientFunction<F, I...> {
     auto [result, gradients] = this->run("grad", std::forward<Args>(args)...);
     if constexpr (std::same_as<decltype(result), Array>) return unwrap(std::move(gradients));
     else return std::pair{unwrap(std::move(gradients)), std::get<1>(std::move(result))};
-  } catch (const std::bad_alloc&) { throw_no_memory("grad"); }
+  } catch (const std::bad_alloc&) { this->no_memory("grad"); }
 };
 
 template <class F, int... I>
@@ -95,7 +97,7 @@ class ValueAndGrad : GradientFunction<F, I...> {
   auto operator()(Args&&... args) const try {
     auto [result, gradients] = this->run("value_and_grad", std::forward<Args>(args)...);
     return std::pair{std::move(result), unwrap(std::move(gradients))};
-  } catch (const std::bad_alloc&) { throw_no_memory("value_and_grad"); }
+  } catch (const std::bad_alloc&) { this->no_memory("value_and_grad"); }
 };
 
 }  // namespace diff

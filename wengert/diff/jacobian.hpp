@@ -41,7 +41,7 @@ class JacobianFunction {
           auto inputs = trees;
           tree::detail::replace(inputs, leaves);
           result.emplace(invoke_with<argument>(f_, inputs, given));
-          return tree::flatten(*result);
+          return tree::detail::leaves(*result);
         },
         arguments.leaves, arguments.active.span(), name_.label<F>(transformation_));
     std::vector<std::vector<Array>> blocks = blocks_(run.map);
@@ -54,7 +54,7 @@ class JacobianFunction {
       tree::detail::replace(*result, leaves);
       return *std::move(result);
     }
-  } catch (const std::bad_alloc&) { throw_no_memory(transformation_); }
+  } catch (const std::bad_alloc&) { throw_no_memory(transformation_, name_.where()); }
 
  private:
   F f_;

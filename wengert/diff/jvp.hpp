@@ -34,7 +34,7 @@ class TreePullback {
     Trees result = trees_;
     tree::detail::replace(result, pull_back(pullback_, seeds, arguments_));
     return unwrap(std::move(result));
-  } catch (const std::bad_alloc&) { throw_no_memory("vjp"); }
+  } catch (const std::bad_alloc&) { throw_no_memory("vjp", where); }
 
  private:
   Arguments outputs_;
@@ -90,6 +90,6 @@ auto jvp(const F& f, const Primals& primals, const Tangents& tangents,
   tree::detail::replace(output.first, d.values);
   tree::detail::replace(output.second, d.tangents);
   return output;
-} catch (const std::bad_alloc&) { throw_no_memory("jvp"); }
+} catch (const std::bad_alloc&) { throw_no_memory("jvp", name.where()); }
 
 }  // namespace wengert

@@ -38,7 +38,7 @@ class LinearFunction<Result, std::tuple<T...>> {
     tree::detail::replace(result,
                           map_(checked_derivatives("tangent", label_.at(where), directions, trees_, arguments_)));
     return result;
-  } catch (const std::bad_alloc&) { throw_no_memory("linearize"); }
+  } catch (const std::bad_alloc&) { throw_no_memory("linearize", where); }
   /// From a cotangent like the output to one like the argument, or a tuple for several. Errors: "cotangent-structure",
   /// "-shape", "-dtype".
   auto transpose(const Result& cotangent, std::source_location where = std::source_location::current()) const try {
@@ -47,7 +47,7 @@ class LinearFunction<Result, std::tuple<T...>> {
     tree::detail::replace(
         result, map_.transpose()(checked_derivatives("cotangent", label_.at(where), cotangent, result_, outputs_)));
     return unwrap(std::move(result));
-  } catch (const std::bad_alloc&) { throw_no_memory("linearize"); }
+  } catch (const std::bad_alloc&) { throw_no_memory("linearize", where); }
   /// The Wengert list behind it.
   const ProgramPtr& program() const { return map_.program(); }
 

@@ -62,6 +62,18 @@ struct TapeMemories {
   }
 };
 
+/// Puts the line noted last back, after an error too.
+class SavedPlace {
+ public:
+  SavedPlace() : state_(thread()), where_(state_.where) {}
+  ~SavedPlace() { state_.where = where_; }
+  SavedPlace(const SavedPlace&) = delete;
+
+ private:
+  Thread& state_;
+  std::source_location where_;
+};
+
 }  // namespace
 
 /// The interpreter of reverse mode.
@@ -121,7 +133,7 @@ class Tape final : public Interpreter {
       ct = ct.defined() ? add_cotangents(ct, seeds[i]) : seeds[i];
     }
     const CallScope scope;
-    const std::source_location where = thread().where;
+    const SavedPlace place;
     while (!memory_.entries.empty()) {
       const Entry& entry = memory_.entries.back();
       thread().where = entry.where;
@@ -129,7 +141,6 @@ class Tape final : public Interpreter {
       while (memory_.residuals.size() > entry.first_residual) memory_.residuals.pop_back();
       memory_.entries.pop_back();
     }
-    thread().where = where;
     std::vector<Array> result;
     result.reserve(memory_.input_slots.size());
     for (int64_t slot : memory_.input_slots) {

@@ -34,7 +34,7 @@ void save_checkpoint(const std::string& path, const T& tree,
 template <class T>
 T load_checkpoint(const std::string& path, const T& like, std::string_view part = "",
                   std::source_location where = std::source_location::current()) {
-  return tree::unflatten(like, detail::load_checkpoint(path, &like, &tree::detail::walk<T>, part, where));
+  return tree::detail::with_leaves(like, detail::load_checkpoint(path, &like, &tree::detail::walk<T>, part, where));
 }
 
 }  // namespace wengert::io

@@ -278,7 +278,7 @@ std::unique_ptr<Source> ZipReader::open(const ZipEntry& entry) const {
 // Writing ------------------------------------------------------------------------------------------------
 
 ZipWriter::ZipWriter(std::string operation, const std::string& path, int64_t wide_from)
-    : file_(std::move(operation), path), wide_from_(wide_from) {}
+    : operation_(std::move(operation)), file_(operation_, path), wide_from_(wide_from) {}
 
 /// What stands before an entry's bytes, or for it in the directory.
 std::string ZipWriter::header(const ZipEntry& e, bool in_directory) const {
@@ -302,11 +302,13 @@ std::string ZipWriter::header(const ZipEntry& e, bool in_directory) const {
 
 void ZipWriter::add(const std::string& name, std::initializer_list<std::string_view> parts) {
   if (name.size() > 0xffff) {
-    throw Error(ErrorKind::value, "zip-name",
-                "zip: a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535" + called_at({}));
+    throw Error(
+        ErrorKind::value, "zip-name",
+        operation_ + ": a name of " + std::to_string(name.size()) + " bytes: wanted at most 65535" + called_at({}));
   }
   if (!names_.insert(name).second)
-    throw Error(ErrorKind::value, "zip-name", "zip: two entries " + name + ": wanted different names" + called_at({}));
+    throw Error(ErrorKind::value, "zip-name",
+                operation_ + ": two entries " + name + ": wanted different names" + called_at({}));
   ZipEntry entry{.name = name, .header = file_.position()};
   uLong crc = 0;
   for (const std::string_view part : parts) {

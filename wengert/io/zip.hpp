@@ -56,6 +56,7 @@ class ZipWriter {
  private:
   std::string header(const ZipEntry& entry, bool in_directory) const;
 
+  std::string operation_;
   OutputFile file_;
   int64_t wide_from_;
   std::vector<ZipEntry> entries_;

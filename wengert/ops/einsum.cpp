@@ -259,7 +259,9 @@ Array einsum(std::string_view text, std::span<const Operand> operands) try {
     product = multiply(text, product, terms[i], needed);
   }
   return aligned(summed(product, [&](int label) { return has(result, label); }), result);
-} catch (const std::bad_alloc&) { throw_no_memory("einsum"); }
+} catch (const std::bad_alloc&) {
+  throw_no_memory("einsum", operands.empty() ? std::source_location() : operands[0].where());
+}
 
 Array einsum(std::string_view subscripts, const Operand& a) { return einsum(subscripts, {&a, 1}); }
 

@@ -222,6 +222,10 @@ Array bind_scatter(Array x, const Array& values, const Selection& s, bool sums) 
                      {s.axes, s.at});
 }
 
+std::source_location first_place(std::initializer_list<Index> indices) {
+  return indices.size() == 0 ? std::source_location() : indices.begin()->where();
+}
+
 }  // namespace
 
 /// In y = std::move(y).at(1).add(y[0]) the array is given up before y[0] is asked for.
@@ -256,14 +260,14 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
 } catch (const std::bad_alloc&) { throw_no_memory(operation, values.where()); }
 
 IndexedArray::IndexedArray(Array x, std::initializer_list<Index> indices) try : x_(std::move(x)), indices_(indices) {
-} catch (const std::bad_alloc&) { throw_no_memory("x[...]"); }
+} catch (const std::bad_alloc&) { throw_no_memory("x[...]", first_place(indices)); }
 
 IndexedArray Array::at(std::initializer_list<Index> indices) const& { return {*this, indices}; }
 IndexedArray Array::at(std::initializer_list<Index> indices) && { return {std::move(*this), indices}; }
 
 Array Array::operator[](const Index& index) const { return operator[](std::initializer_list<Index>{index}); }
 Array Array::operator[](std::initializer_list<Index> indices) const try {
-  return IndexedArray(*this, indices).get(indices.size() == 0 ? std::source_location() : indices.begin()->where());
-} catch (const std::bad_alloc&) { throw_no_memory("x[...]"); }
+  return IndexedArray(*this, indices).get(first_place(indices));
+} catch (const std::bad_alloc&) { throw_no_memory("x[...]", first_place(indices)); }
 
 }  // namespace wengert

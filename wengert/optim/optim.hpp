@@ -62,19 +62,21 @@ class Sgd {
   Sgd(Schedule rate, SgdOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
-  SgdState<T> init(const T& parameters) const try {
+  SgdState<T> init(const T& parameters, std::source_location where = std::source_location::current()) const try {
+    const CallScope scope(where);
     return {zero_step(), options_.momentum == 0 ? blank(parameters) : zero_moments(parameters)};
-  } catch (const std::bad_alloc&) { throw_no_memory("sgd"); }
+  } catch (const std::bad_alloc&) { throw_no_memory("sgd", where); }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, SgdState<T>> update(T parameters, SgdState<T> state, const T& gradient,
                                    std::source_location where = std::source_location::current()) const try {
     const CallScope scope(where);
-    std::vector<Array> p = tree::flatten(parameters), v = tree::flatten(state.velocity), g = tree::flatten(gradient);
-    const std::vector<std::string> paths = tree::paths(parameters);
+    std::vector<Array> p = tree::detail::leaves(parameters), v = tree::detail::leaves(state.velocity),
+                       g = tree::detail::leaves(gradient);
+    const std::vector<std::string> paths = tree::detail::leaf_paths(parameters);
     forget(parameters, state.velocity);
     step_leaves(paths, p, v, g, state.step);
-    return {tree::unflatten(parameters, p), {next(state.step), tree::unflatten(state.velocity, v)}};
+    return {tree::detail::with_leaves(parameters, p), {next(state.step), tree::detail::with_leaves(state.velocity, v)}};
   } catch (const std::bad_alloc&) { throw_no_memory("sgd", where); }
 
  private:
@@ -114,21 +116,24 @@ class Adam {
   Adam(Schedule rate, AdamOptions options, std::source_location where = std::source_location::current());
 
   template <class T>
-  AdamState<T> init(const T& parameters) const try {
+  AdamState<T> init(const T& parameters, std::source_location where = std::source_location::current()) const try {
+    const CallScope scope(where);
     return {Sgd::zero_step(), Sgd::zero_moments(parameters), Sgd::zero_moments(parameters)};
-  } catch (const std::bad_alloc&) { throw_no_memory("adam"); }
+  } catch (const std::bad_alloc&) { throw_no_memory("adam", where); }
   /// {new parameters, new state}. Moved-in trees that nobody else holds are updated in place.
   template <class T>
   std::pair<T, AdamState<T>> update(T parameters, AdamState<T> state, const T& gradient,
                                     std::source_location where = std::source_location::current()) const try {
     const CallScope scope(where);
-    std::vector<Array> p = tree::flatten(parameters), m = tree::flatten(state.mean), v = tree::flatten(state.variance);
-    const std::vector<Array> g = tree::flatten(gradient);
-    const std::vector<std::string> paths = tree::paths(parameters);
+    std::vector<Array> p = tree::detail::leaves(parameters), m = tree::detail::leaves(state.mean),
+                       v = tree::detail::leaves(state.variance);
+    const std::vector<Array> g = tree::detail::leaves(gradient);
+    const std::vector<std::string> paths = tree::detail::leaf_paths(parameters);
     Sgd::forget(parameters, state.mean, state.variance);
     step_leaves(paths, p, m, v, g, state.step);
-    return {tree::unflatten(parameters, p),
-            {Sgd::next(state.step), tree::unflatten(state.mean, m), tree::unflatten(state.variance, v)}};
+    return {tree::detail::with_leaves(parameters, p),
+            {Sgd::next(state.step), tree::detail::with_leaves(state.mean, m),
+             tree::detail::with_leaves(state.variance, v)}};
   } catch (const std::bad_alloc&) { throw_no_memory("adam", where); }
 
  private:
@@ -154,28 +159,29 @@ Array norm_of(const std::vector<Array>& leaves);
 
 template <class T>
 T Sgd::zero_moments(const T& parameters) {
-  std::vector<Array> leaves = tree::flatten(parameters);
+  std::vector<Array> leaves = tree::detail::leaves(parameters);
   const std::vector<bool> trainable = tree::trainable(parameters);
   for (size_t i = 0; i < leaves.size(); ++i) {
     leaves[i] =
         trainable[i] && leaves[i].defined() && is_inexact(leaves[i].dtype()) ? detail::zero_moment(leaves[i]) : Array();
   }
-  return tree::unflatten(parameters, leaves);
+  return tree::detail::with_leaves(parameters, leaves);
 }
 
 /// The square root of the sum of squares of all defined floating leaves, in their widest dtype; its derivative is 0 at 0.
 /// The squares are added in float64: none of a float32 leaf overflows, those of float64 leaves do beyond 1e154.
 template <class T>
-Array global_norm(const T& tree) try {
-  return detail::norm_of(tree::flatten(tree));
-} catch (const std::bad_alloc&) { throw_no_memory("global_norm"); }
+Array global_norm(const T& tree, std::source_location where = std::source_location::current()) try {
+  const CallScope scope(where);
+  return detail::norm_of(tree::detail::leaves(tree));
+} catch (const std::bad_alloc&) { throw_no_memory("global_norm", where); }
 /// Scales the gradient down so that its global norm is at most `norm`. With an infinite element the others become 0 and
 /// it becomes NaN; with a NaN all become NaN: look at isfinite(global_norm(gradient)) to leave such a step out. Errors:
 /// value "clip-norm" (a negative norm, or NaN).
 template <class T>
 T clip_by_norm(const T& gradient, double norm, std::source_location where = std::source_location::current()) try {
   const CallScope scope(where);
-  return tree::unflatten(gradient, detail::clipped(tree::flatten(gradient), norm));
+  return tree::detail::with_leaves(gradient, detail::clipped(tree::detail::leaves(gradient), norm));
 } catch (const std::bad_alloc&) { throw_no_memory("clip_by_norm", where); }
 
 }  // namespace wengert::optim

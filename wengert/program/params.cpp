@@ -103,7 +103,7 @@ Params::Params(std::span<const Param> values) try {
     recent = std::make_shared<const Record>(Record{{values.begin(), values.end()}, hash});
   }
   record_ = recent;
-} catch (const std::bad_alloc&) { throw_no_memory("parameters"); }
+} catch (const std::bad_alloc&) { throw_no_memory_within(); }
 
 bool Params::operator==(const Params& other) const {
   if (record_ == other.record_) return true;

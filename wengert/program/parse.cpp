@@ -435,9 +435,9 @@ class Parser {
 
 }  // namespace
 
-ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) {
+ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) try {
   return Parser(text, constants).parse();
-}
+} catch (const std::bad_alloc&) { throw_no_memory("parse_program"); }
 
 void verify(const Program& program) {
   if (const std::optional<Fault> fault = find_fault(program)) {

@@ -140,11 +140,10 @@ class Writer {
 
 }  // namespace
 
-std::string to_string(const Program& program, Lines lines) { return Writer(program, lines).write(); }
+std::string to_string(const Program& program, Lines lines) try {
+  return Writer(program, lines).write();
+} catch (const std::bad_alloc&) { throw_no_memory("to_string"); }
 
-std::string to_string(const Location& location) {
-  const std::string_view file = location.file ? location.file : "";
-  return file.empty() ? "" : std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(location.line);
-}
+std::string to_string(const Location& location) { return line_text(location.file ? location.file : "", location.line); }
 
 }  // namespace wengert

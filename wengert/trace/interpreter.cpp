@@ -56,12 +56,6 @@ void check_alive(const Node* x) {
                   call_site());
 }
 
-std::string line_text(std::string_view file, uint32_t line) {
-  if (file.empty()) return {};
-  if (const size_t slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-  return std::string(file) + ":" + std::to_string(line);
-}
-
 std::string called_at(std::string_view file, uint32_t line) {
   const Thread& state = thread();
   std::string text = state.depth > 0 ? line_text(state.where) : line_text(file, line);

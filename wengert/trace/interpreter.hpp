@@ -144,12 +144,8 @@ class CurrentInterpreter {
 
 /// Throws Error(trace, "trace-escaped") when `x` belongs to an interpreter that is not at work on this thread.
 void check_alive(const Node* x);
-/// "train.cpp:41"; empty for a line that is not known.
-std::string line_text(std::string_view file, uint32_t line);
 inline std::string line_text(const std::source_location& line) { return line_text(line.file_name(), line.line()); }
 /// As called_at() for a line that a program noted.
 std::string called_at(std::string_view file, uint32_t line);
-/// "; called at train.cpp:41, in grad(loss)", from the thread's state: the line noted last.
-std::string call_site();
 
 }  // namespace wengert

@@ -28,9 +28,9 @@ ProgramPtr record_leaves(std::span<const Array> leaves, const LeafFunction& f, L
 
 }  // namespace detail
 
-std::vector<Array> run(const Program& program, const std::vector<Array>& inputs, std::source_location where) {
+std::vector<Array> run(const Program& program, const std::vector<Array>& inputs, std::source_location where) try {
   if (thread().depth == 0) thread().where = where;  // for the errors of its equations too
   return evaluate(program, inputs);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("run", where); }
 
 }  // namespace wengert

@@ -36,11 +36,11 @@ auto make_program(F f, Name name = std::source_location::current()) {
           tree::detail::replace(inputs, leaves);
           using Result = std::remove_cvref_t<decltype(std::apply(f, std::move(inputs)))>;
           if constexpr (std::is_convertible_v<Result, Array>)
-            return tree::flatten(Array(std::apply(f, std::move(inputs))));
-          else return tree::flatten(std::apply(f, std::move(inputs)));
+            return tree::detail::leaves(Array(std::apply(f, std::move(inputs))));
+          else return tree::detail::leaves(std::apply(f, std::move(inputs)));
         };
-        return detail::record_leaves(tree::flatten(trees), run, name.label<F>("make_program"));
-      } catch (const std::bad_alloc&) { throw_no_memory("make_program"); }
+        return detail::record_leaves(tree::detail::leaves(trees), run, name.label<F>("make_program"));
+      } catch (const std::bad_alloc&) { throw_no_memory("make_program", name.where()); }
     }
   };
 }

@@ -17,6 +17,8 @@ class Name {
   Name(const char* text, std::source_location where = std::source_location::current())
       : Name(std::string(text), where) {}
 
+  /// Of the transformation; not known where there is no place for it in C++.
+  const std::source_location& where() const { return where_; }
   /// "grad(loss)" for a function of type F.
   template <class F>
   Label label(const char* transformation) const {

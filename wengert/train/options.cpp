@@ -55,7 +55,7 @@ Options parse_options(int argc, const char* const* argv, Options options, std::s
   return options;
 }
 
-void prepare_folder(const Options& options, std::source_location where) {
+void prepare_folder(const Options& options, std::source_location where) try {
   const CallScope scope(where);
   namespace fs = std::filesystem;
   try {
@@ -76,6 +76,6 @@ void prepare_folder(const Options& options, std::source_location where) {
                     ": wanted a folder to write to" + called_at({}));
   }
   std::printf("An earlier run in %s is kept as *.old; --resume would go on with it.\n", options.folder.c_str());
-}
+} catch (const std::bad_alloc&) { throw_no_memory("folder of the run", where); }
 
 }  // namespace wengert::train

@@ -239,7 +239,7 @@ img { width: 84px; height: 84px; image-rendering: pixelated; border: 1px solid v
 
 }  // namespace
 
-void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs, std::source_location where) {
+void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epochs, std::source_location where) try {
   const CallScope scope(where);
   std::string text;
   for (const EpochMetrics& m : epochs) {
@@ -251,11 +251,12 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
     text += line.dump() + "\n";
   }
   io::write_text("write_metrics", path, text);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("write_metrics", where); }
 
-void write_report(const std::string& path, const Report& r, std::source_location where) {
+void write_report(const std::string& path, const Report& r, std::source_location where) try {
   const CallScope scope(where);
   std::ostringstream file;
+  file.exceptions(std::ios::badbit);  // without memory it would go on with a part of the text
   file << "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
        << "<meta name='viewport' content='width=device-width,initial-scale=1'><title>" << escaped(r.title)
        << "</title><style>" << style << "</style></head><body><h1>" << escaped(r.title) << "</h1>" << facts_table(r)
@@ -274,6 +275,6 @@ void write_report(const std::string& path, const Report& r, std::source_location
        << "<p>The first " << r.mistakes.size() << " in the order of the test set.</p>" << mistakes_grid(r)
        << "</body></html>\n";
   io::write_text("write_report", path, file.str());
-}
+} catch (const std::bad_alloc&) { throw_no_memory("write_report", where); }
 
 }  // namespace wengert::train

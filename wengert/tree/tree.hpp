@@ -152,6 +152,29 @@ void replace(T& tree, std::vector<Array>&& leaves) {
   replacement.finish();
 }
 
+// What the library does with trees inside functions of its own, whose name and line their errors have: the functions
+// below without their places, and with std::bad_alloc as it is.
+template <class T>
+std::vector<Array> leaves(const T& tree) {
+  if constexpr (std::same_as<T, Array>) return {tree};
+  else return leaves_of(&tree, &walk<T>);
+}
+template <class T>
+std::vector<std::string> leaf_paths(const T& tree) {
+  return paths_of(&tree, &walk<T>);
+}
+template <class T>
+T with_leaves(const T& like, std::span<const Array> leaves, const std::source_location& where = {}) {
+  if constexpr (Tree<T>) {
+    T copy(like);
+    replace(copy, leaves, where);
+    return copy;
+  } else {
+    static_cast<void>(&walk<T>);  // reports the type
+    __builtin_unreachable();
+  }
+}
+
 }  // namespace detail
 
 /// The number of arrays, undefined ones too.
@@ -164,44 +187,36 @@ int leaf_count(const T& tree) {
 
 /// The arrays of a tree, in the order of declaration; map entries in the order of their keys.
 template <class T>
-std::vector<Array> flatten(const T& tree) {
-  if constexpr (std::same_as<T, Array>) return {tree};
-  else return detail::leaves_of(&tree, &detail::walk<T>);
-}
+std::vector<Array> flatten(const T& tree, std::source_location where = std::source_location::current()) try {
+  return detail::leaves(tree);
+} catch (const std::bad_alloc&) { throw_no_memory("tree::flatten", where); }
 
 /// A copy of `like` with other leaves. Throws Error(value, "tree-leaf-count").
 template <class T>
 T unflatten(const T& like, std::span<const Array> leaves,
-            std::source_location where = std::source_location::current()) {
-  if constexpr (Tree<T>) {
-    T copy(like);
-    detail::replace(copy, leaves, where);
-    return copy;
-  } else {
-    static_cast<void>(&detail::walk<T>);  // reports the type
-    __builtin_unreachable();
-  }
-}
+            std::source_location where = std::source_location::current()) try {
+  return detail::with_leaves(like, leaves, where);
+} catch (const std::bad_alloc&) { throw_no_memory("tree::unflatten", where); }
 
 template <class T>
-Structure structure(const T& tree) {
+Structure structure(const T& tree, std::source_location where = std::source_location::current()) try {
   return detail::structure_of(&tree, &detail::walk<T>);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("tree::structure", where); }
 
 /// The path of every leaf, in the order of flatten().
 template <class T>
-std::vector<std::string> paths(const T& tree) {
-  return detail::paths_of(&tree, &detail::walk<T>);
-}
+std::vector<std::string> paths(const T& tree, std::source_location where = std::source_location::current()) try {
+  return detail::leaf_paths(tree);
+} catch (const std::bad_alloc&) { throw_no_memory("tree::paths", where); }
 
 /// By leaf: whether it is a parameter; false below types for which is_buffer is true.
 template <class T>
-std::vector<bool> trainable(const T& tree) {
+std::vector<bool> trainable(const T& tree, std::source_location where = std::source_location::current()) try {
   std::vector<bool> flags;
   detail::Trainable visitor(flags);
   detail::visit_const(tree, visitor);
   return flags;
-}
+} catch (const std::bad_alloc&) { throw_no_memory("tree::trainable", where); }
 
 /// Calls f(path, array) on every leaf; f may assign to the array when the tree is not const.
 template <class T>
@@ -224,14 +239,14 @@ T map_leaves(const char* operation, const std::source_location& where, F&& f, co
       leaves[0][i] = f(i, std::as_const(leaves[k][i])...);
     }(std::make_index_sequence<1 + sizeof...(Rest)>());
   }
-  return unflatten(first, leaves[0]);
+  return with_leaves(first, leaves[0]);
 } catch (const std::bad_alloc&) { throw_no_memory(operation, where); }
 template <class F, class T, class... Rest>
-T map_paths(const std::source_location& where, F&& f, const T& first, const Rest&... rest) {
-  const std::vector<std::string> all = paths(first);
+T map_paths(const std::source_location& where, F&& f, const T& first, const Rest&... rest) try {
+  const std::vector<std::string> all = leaf_paths(first);
   return map_leaves(
       "tree::map_with_path", where, [&](size_t i, const auto&... leaf) { return f(all[i], leaf...); }, first, rest...);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("tree::map_with_path", where); }
 
 }  // namespace detail
 
@@ -260,17 +275,18 @@ T map_with_path(F&& f, const T& a, const T& b, std::source_location where = std:
 /// Two copies of the tree: one with the leaves whose path `selected` wants, one with the others. Leaves that went to
 /// the other copy are undefined. merge() puts them together again.
 template <class T>
-std::pair<T, T> partition(const T& tree, const detail::Predicate& selected) {
+std::pair<T, T> partition(const T& tree, const detail::Predicate& selected,
+                          std::source_location where = std::source_location::current()) try {
   auto [a, b] = detail::split(&tree, &detail::walk<T>, selected);
-  return {unflatten(tree, a), unflatten(tree, b)};
-}
+  return {detail::with_leaves(tree, a), detail::with_leaves(tree, b)};
+} catch (const std::bad_alloc&) { throw_no_memory("tree::partition", where); }
 
 /// The leaves that are defined in `a` or in `b`. Throws Error(value, "tree-merge") naming a leaf defined in both, and
 /// Error(value, "tree-structure") as map does.
 template <class T>
-T merge(const T& a, const T& b, std::source_location where = std::source_location::current()) {
-  return unflatten(a, detail::join(&detail::walk<T>, &a, &b, where));
-}
+T merge(const T& a, const T& b, std::source_location where = std::source_location::current()) try {
+  return detail::with_leaves(a, detail::join(&detail::walk<T>, &a, &b, where));
+} catch (const std::bad_alloc&) { throw_no_memory("tree::merge", where); }
 
 }  // namespace wengert::tree
 

@@ -122,6 +122,8 @@ const bool registered = [] {
   return true;
 }();
 
+constexpr const char* nothing_to_plan_with = "the system has no memory left: wanted some to plan with; release arrays";
+
 /// Throws again what says that there is no memory, with the operation that wanted it.
 [[noreturn]] void no_memory(const Primitive& primitive, Inputs in, const char* id, std::string_view reason) try {
   std::string got;
@@ -129,8 +131,6 @@ const bool registered = [] {
     got += std::string(i ? ", " : ": ") + primitive.operands[std::min(i, primitive.operands.size() - 1)] + " " +
         to_string(*in[i]->layout->type);
   }
-  constexpr std::string_view source = "allocate: ";
-  if (reason.starts_with(source)) reason.remove_prefix(source.size());
   throw Error(ErrorKind::memory, id, operation_name(primitive) + got + ": " + std::string(reason) + call_site());
 } catch (const std::bad_alloc&) { throw_no_memory(operation_name(primitive)); }
 
@@ -149,12 +149,14 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
   }
   run_plan(*entry.plan, in, runtimes, out);
 } catch (const Error& error) {
-  if (error.id() != "memory-cap" && error.id() != "memory-exhausted") throw;
-  no_memory(primitive, in, error.id().c_str(), error.what());
-} catch (const std::bad_alloc&) {
-  no_memory(primitive, in, "memory-exhausted",
-            "the system has no memory left: wanted some to plan with; release arrays");
-}
+  constexpr std::string_view of_values = "allocate: ";
+  const std::string_view text = error.what();
+  if (error.kind() == ErrorKind::memory && text.starts_with(of_values)) {
+    no_memory(primitive, in, error.id().c_str(), text.substr(of_values.size()));
+  }
+  if (is_no_memory_within(error)) no_memory(primitive, in, "memory-exhausted", nothing_to_plan_with);
+  throw;  // the error of an operation within this one is complete
+} catch (const std::bad_alloc&) { no_memory(primitive, in, "memory-exhausted", nothing_to_plan_with); }
 
 }  // namespace
 
