@@ -19,6 +19,7 @@
 
 #include "tests/errors.hpp"
 #include "tests/errors/errors_testing.hpp"
+#include "tests/round_trip.hpp"
 #include "wengert/backends/cpu/executor.hpp"
 #include "wengert/backends/cpu/kernels.hpp"
 #include "wengert/backends/cpu/threads.hpp"
@@ -153,7 +154,7 @@ void expect_no_memory(const Error& error, const Failing& failing, bool with_text
   const std::string text = error.what();
   std::smatch found;
   static const std::regex pattern(
-      R"(([^:]+): ([^;]+: )?the system has no memory left: wanted some (for the work beside the values|to plan with); )"
+      R"((.+?): ([^;]+: )?the system has no memory left: wanted some (for the work beside the values|to plan with); )"
       R"(release arrays(; called at survival_test\.cpp:(\d+)(, in [^;]*)?)?)");
   ASSERT_TRUE(std::regex_match(text, found, pattern)) << text;
   if (!with_text && !found[4].matched) return;  // made beforehand
@@ -165,12 +166,13 @@ void expect_no_memory(const Error& error, const Failing& failing, bool with_text
 }
 
 /// Allocations of the call fail in turn: alone, or with all that follow, those of the error's own text too. Each of the
-/// first 300, then one in a hundred more of them.
+/// first 64, then ever fewer of them.
 void fail_at_any_allocation(const Failing& failing, bool alone) {
-  const cpu::OracleScope no_kernels;  // compilers may abort without memory; they are loaded late and once
-  static int64_t length = 3;
+  const cpu::OracleScope no_kernels;        // compilers may abort without memory; they are loaded late and once
+  const test::UncheckedPrograms unchecked;  // which would ask for memory too
+  int64_t length = 3;
   int failures = 0;
-  for (int64_t n = 0;; n += n < 300 ? 1 : n / 100) {
+  for (int64_t n = 0;; n += n < 64 ? 1 : n / 16) {
     const Array x = ones({++length});  // a shape that no plan knows yet
     marked_lines = {};
     allocation_failed = false;
@@ -223,15 +225,15 @@ class AtAnyAllocation : public ::testing::TestWithParam<Failing> {
   ~AtAnyAllocation() override { given.reset(); }
 };
 
-constexpr const char* of_loss = "wengert|sum|softmax|max|subtract|exp|divide|multiply|add|take|call";
 // clang-format off: each call on the line of its here()
 const Failing failing[] = {
-    {"operations", [](const Array& x) { some_loss(x); }, of_loss},
+    {"operations", [](const Array& x) { some_loss(x); }, ".*"},
     {"joined", [](const Array& x) {
        given->list[0] = given->list[1] = x;
        here(); stack(given->list), concatenate(given->list);
-     }, "stack|concatenate"},
-    {"indexed", [](const Array& x) { here(); x[{ellipsis, range(0, 2)}], x.at(1).set(3); }, "x.*"},
+     }, "stack|concatenate|wengert"},
+    {"indexed", [](const Array& x) { here(); x[{ellipsis, range(0, 2)}]; }, "x.*|wengert"},
+    {"updated", [](const Array& x) { here(); x.at(1).set(3); }, "x.*|wengert", false},
     {"einsum", [](const Array& x) { here(); einsum("i,i->", x, x); }, "einsum|.*"},
     {"grad", [](const Array& x) { here(); grad(some_loss)(x); }, ".*"},
     {"value_and_grad", [](const Array& x) { here(); value_and_grad(some_loss)(x); }, ".*"},
@@ -242,14 +244,12 @@ const Failing failing[] = {
        here(); linear_transpose([](const Array& y) { here(); return sum(y); }, x)(array(1.f));
      }, ".*", false},
     {"hessian", [](const Array& x) { here(); hessian(some_loss)(x); }, ".*"},
-    {"check_grads", [](const Array& x) { here(); check_grads([](const Array& y) { here(); return sum(y * y); }, x); },
-     ".*"},
     {"make_program", [](const Array& x) { here(); make_program(some_loss)(x); }, ".*"},
     {"run", [](const Array&) {
        here(); run(*given->program, given->inputs);
      }, ".*"},
     {"text", [](const Array&) { here(); parse_program(given->text), to_string(*given->program); },
-     "parse_program|to_string|wengert", false},
+     "parse_program|to_string", false},
     {"map", [](const Array& x) {
        const Pair pair{x, x};
        const auto first = [](const Array& a, const Array&) { return a; };

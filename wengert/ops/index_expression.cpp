@@ -260,7 +260,7 @@ Array IndexedArray::update(const Operand& values, bool sums, const char* operati
 } catch (const std::bad_alloc&) { throw_no_memory(operation, values.where()); }
 
 IndexedArray::IndexedArray(Array x, std::initializer_list<Index> indices) try : x_(std::move(x)), indices_(indices) {
-} catch (const std::bad_alloc&) { throw_no_memory("x[...]", first_place(indices)); }
+} catch (const std::bad_alloc&) { throw_no_memory("x.at"); }
 
 IndexedArray Array::at(std::initializer_list<Index> indices) const& { return {*this, indices}; }
 IndexedArray Array::at(std::initializer_list<Index> indices) && { return {std::move(*this), indices}; }

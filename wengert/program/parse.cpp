@@ -437,6 +437,9 @@ class Parser {
 
 ProgramPtr parse_program(std::string_view text, std::span<const Array> constants) try {
   return Parser(text, constants).parse();
+} catch (const Error& error) {
+  if (is_no_memory_within(error)) throw_no_memory("parse_program");  // the line noted last is that of another call
+  throw;
 } catch (const std::bad_alloc&) { throw_no_memory("parse_program"); }
 
 void verify(const Program& program) {

@@ -243,12 +243,11 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
   const CallScope scope(where);
   std::string text;
   for (const EpochMetrics& m : epochs) {
-    const nlohmann::ordered_json line = {{"epoch", m.epoch},
-                                         {"loss", m.loss},
-                                         {"accuracy", m.accuracy},
-                                         {"test_accuracy", m.test_accuracy},
-                                         {"images_per_second", m.images_per_second}};
-    text += line.dump() + "\n";
+    // Numbers one by one: the destructor of a json object asks for memory, and ends the process where there is none.
+    const auto number = [](const auto& value) { return nlohmann::json(value).dump(); };
+    text += "{\"epoch\":" + number(m.epoch) + ",\"loss\":" + number(m.loss) + ",\"accuracy\":" + number(m.accuracy) +
+        ",\"test_accuracy\":" + number(m.test_accuracy) + ",\"images_per_second\":" + number(m.images_per_second) +
+        "}\n";
   }
   io::write_text("write_metrics", path, text);
 } catch (const std::bad_alloc&) { throw_no_memory("write_metrics", where); }
