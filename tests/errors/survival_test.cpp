@@ -232,7 +232,7 @@ const Failing failing[] = {
        given->list[0] = given->list[1] = x;
        here(); stack(given->list), concatenate(given->list);
      }, "stack|concatenate|wengert"},
-    {"indexed", [](const Array& x) { here(); x[{ellipsis, range(0, 2)}]; }, "x.*|wengert"},
+    {"indexed", [](const Array& x) { here(); x[{ellipsis, range(0, 2)}]; }, "x.*|wengert", false},
     {"updated", [](const Array& x) { here(); x.at(1).set(3); }, "x.*|wengert", false},
     {"einsum", [](const Array& x) { here(); einsum("i,i->", x, x); }, "einsum|.*"},
     {"grad", [](const Array& x) { here(); grad(some_loss)(x); }, ".*"},

@@ -44,7 +44,10 @@ class JacobianFunction {
           return tree::detail::leaves(*result);
         },
         arguments.leaves, arguments.active.span(), name_.label<F>(transformation_));
-    std::vector<std::vector<Array>> blocks = blocks_(run.map);
+    std::vector<std::vector<Array>> blocks = [&] {
+      const CallScope scope(name_.where());
+      return blocks_(run.map);
+    }();
     if constexpr (std::same_as<Result, Array>) {
       tree::detail::replace(trees, blocks[0]);
       return std::get<0>(std::move(trees));

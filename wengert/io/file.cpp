@@ -77,15 +77,17 @@ OutputFile::OutputFile(std::string operation, const std::string& path)
   struct stat old;
   const bool exists = ::stat(path_.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode)) fail("file-write", path_, "is no regular file", "a name for a file");
+  buffer_.reserve(buffer_bytes);  // what can fail comes before the lock: a constructor that throws is not destroyed
   lock_temporary();
   if (exists) static_cast<void>(::fchmod(descriptor_, old.st_mode & 0777));  // as it was; a default mode will do
-  buffer_.reserve(buffer_bytes);
 }
 
-OutputFile::~OutputFile() {
+OutputFile::~OutputFile() { discard(); }
+
+void OutputFile::discard() {
   if (descriptor_ < 0) return;
   ::unlink(temporary_.c_str());
-  ::close(descriptor_);
+  ::close(std::exchange(descriptor_, -1));
 }
 
 void OutputFile::fail(const char* id, const std::string& path, const std::string& got,
@@ -105,7 +107,11 @@ void OutputFile::lock_temporary() {
     if (still_named) break;
     ::close(std::exchange(descriptor_, -1));  // the other writer has renamed or removed it meanwhile
   }
-  if (::ftruncate(descriptor_, 0) != 0) fail_to_write();
+  if (::ftruncate(descriptor_, 0) == 0) return;
+  const int reason = errno;
+  discard();
+  errno = reason;
+  fail_to_write();
 }
 
 void OutputFile::write(const void* data, int64_t bytes) {

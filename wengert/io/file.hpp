@@ -50,6 +50,7 @@ class OutputFile {
                          const std::string& wanted) const;
   [[noreturn]] void fail_to_write() const;
   void lock_temporary();
+  void discard();
   void flush();
   void write_through(const char* from, int64_t bytes);
 
