@@ -11,7 +11,8 @@ PAGE = Path(os.environ["WENGERT_SOURCE_DIR"]) / "docs" / "reference.md"
 
 # Public to the compiler, but not meant for users, or said in words: name or Class.member, and why.
 UNLISTED = {
-    "Node", "inline_bytes", "Operand", "CallScope", "note_call", "called_at", "throw_no_memory", "describe", "broadcast_shapes",  # for rooms
+    "Node", "inline_bytes", "Operand", "CallScope", "note_call", "called_at", "call_site", "line_text",  # for rooms
+    "throw_no_memory", "throw_no_memory_within", "is_no_memory_within", "describe", "broadcast_shapes",  # for rooms
     "Array.node", "Array.release_node", "Array.unique", "Array.type", "Array.layout",  # for rooms
 }
 # Plain values whose members nobody needs a table for.
