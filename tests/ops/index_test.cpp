@@ -425,8 +425,9 @@ TEST(IndexExpression, Errors) {
       text("x[...]: x f32[5,3], indices f32[1]: wanted indices of an integer dtype; convert with astype(wg::int64)"));
   EXPECT_EQ(
       error_of([&] { x[{indices({0, 1}), indices({0, 1, 2})}]; }, ErrorKind::shape, "index-arrays"),
-      text("x[...]: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last "
-           "axis on, or 1"));
+      text(
+          "x[...]: x f32[5,3], indices i64[2], i64[3]: wanted index arrays that broadcast: equal lengths from the last "
+          "axis on, or 1"));
   EXPECT_EQ(error_of([&] { x[indices({1, 9})]; }, ErrorKind::index, "index-range"),
             text("x[...]: x f32[5,3], indices i64[2], index 9 on an axis of length 5: wanted an index from -5 to 4"));
   EXPECT_EQ(error_of([&] { x.at(7).set(1); }, ErrorKind::index, "index-range"),
@@ -440,8 +441,9 @@ TEST(IndexExpression, Errors) {
       text("x.at(...).set: x i64[4], values float32: wanted values that x's dtype can hold; convert with astype()"));
   EXPECT_EQ(
       error_of([&] { x.at(indices({5})).add(1); }, ErrorKind::index, "index-range"),
-      text("x.at(...).add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index "
-           "from -5 to 4"));
+      text(
+          "x.at(...).add: x f32[5,3], values f32[1,3], indices i64[1], index 5 on an axis of length 5: wanted an index "
+          "from -5 to 4"));
   error_of([&] { array({true}).at(0).add(true); }, ErrorKind::dtype, "dtype-numeric");
   error_of([&] { array({true}).at(indices({0})).add(true); }, ErrorKind::dtype, "dtype-numeric");
 }
