@@ -77,8 +77,10 @@ void describe_order(Layout& layout) {
   const int rank = layout.type->rank();
   const Shape& shape = layout.type->shape;
   std::iota(layout.order.begin(), layout.order.end(), uint8_t{0});
-  std::stable_sort(layout.order.begin(), layout.order.begin() + rank,
-                   [&](int a, int b) { return std::abs(layout.strides[a]) > std::abs(layout.strides[b]); });
+  std::sort(layout.order.begin(), layout.order.begin() + rank, [&](int a, int b) {
+    const int64_t x = std::abs(layout.strides[a]), y = std::abs(layout.strides[b]);
+    return x != y ? x > y : a < b;
+  });
   layout.dense = true;
   if (layout.type->size == 0) return;
   int64_t expected = 1;
