@@ -206,7 +206,7 @@ const Row shapes[] = {
     {[] { here(); zeros({int64_t{1} << 40, int64_t{1} << 40}); }, shape, "shape-size",
      "zeros: x f32[], shape [1099511627776,1099511627776]: wanted a result of at most 2^58 elements@"},
     {[] { here(); outer(zeros({1 << 20}), broadcast_to(zeros({}), {int64_t{1} << 50})); }, shape, "shape-size",
-     "outer: x f32[1,1125899906842624], shape [1048576,1125899906842624]: wanted a result of at most 2^58 elements@"},
+     "outer: x f32[1048576,1], shape [1048576,1125899906842624]: wanted a result of at most 2^58 elements@"},
 };
 INSTANTIATE_TEST_SUITE_P(Shapes, Errors, ::testing::ValuesIn(shapes));
 
@@ -643,9 +643,7 @@ const Row transformations[] = {
     {[] { here(); hessian(twice, "twice")(small()); }, shape, "grad-output-shape",
      "grad(twice): the function returned f32[2,3]: wanted a scalar; return wg::sum or wg::mean of it, or use wg::vjp "
      "or wg::jacrev@, in hessian(twice)"},
-    {[] { here(); check_grads([](const Array& x) { return sum(stop_gradient(x) * x); }, array({1.0, 2.0}), {},
-     "biased"); }, value,
-     "check-grads",
+    {[] { here(); check_grads(biased, array({1.0, 2.0}), {}, "biased"); }, value, "check-grads",
      "check_grads(biased): forward mode, order 1, operand [0] f64[2]: got 0.167850306: wanted 0.335700611 by finite "
      "differences, within 3.35728278e-07@"},
     {[] { make_program([](const Array& x) { here(); return x.item<float>() > 0 ? x : -x; }, "branch")(array(1.f)); },

@@ -293,7 +293,8 @@ Array vdot(const Operand& a, const Operand& b) {
 Array outer(const Operand& a, const Operand& b) {
   const CallScope scope(a, "outer");
   const auto [x, y] = promoted("outer", a, b);
-  return reshape(x, Shape{x.size(), 1}) * reshape(y, Shape{1, y.size()});
+  const Array column = broadcast_to(reshape(x, Shape{x.size(), 1}), Shape{x.size(), y.size()});
+  return column * reshape(y, Shape{1, y.size()});
 }
 
 Array tensordot(const Operand& a, const Operand& b, int64_t count) {
