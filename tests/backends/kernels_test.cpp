@@ -19,6 +19,7 @@
 #include "tests/backends/kernel_testing.hpp"
 #include "tests/compiler_scope.hpp"
 #include "tests/errors.hpp"
+#include "tests/sanitizers.hpp"
 #include "wengert/array/error.hpp"
 #include "wengert/backends/cpu/compiler.hpp"
 #include "wengert/backends/cpu/disk_cache.hpp"
@@ -448,6 +449,7 @@ TEST(Kernels, observer_sees_every_text_asked_for) {
 }
 
 TEST(Kernels, a_forked_child_finds_what_a_thread_of_the_parent_is_compiling) {
+  if (test::thread_sanitized) GTEST_SKIP() << "its children may not start threads";
   const CompilerScope chosen(CompilerChoice::plugin);
   find_kernel(scaling_kernel(330));
   std::atomic<int> latest = 400;
