@@ -85,7 +85,8 @@ class ResumeTest(unittest.TestCase):
                 with numpy.load(killed / "checkpoint.npz") as file:
                     places.add((int(file["log.epoch"]), int(file["log.batch"])))
         finish(start(TRAINER, killed, EPOCHS, *(["--resume"] if (killed / "checkpoint.npz").exists() else [])))
-        self.assertGreater(len(places), 2)  # the kills did stop it at different places; where it starts slowly, at fewer
+        # The kills did stop it at different places; with sanitizers it takes most of its time to start.
+        self.assertGreater(len(places), 2 if os.environ.get("WENGERT_SANITIZE") else KILLS // 4)
         self.assertEqual(state(killed), want)
         self.assertEqual(metrics(killed), metrics(whole))
 

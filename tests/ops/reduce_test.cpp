@@ -188,7 +188,8 @@ TEST(Reductions, OfManyEqualElementsStayAccurate) {
   }
 }
 
-// The same over the first axes, where the results lie side by side.
+// The same over the first axes, where the results lie side by side. A chain there is as long as the square root of what
+// a piece adds up, where rows have lanes: up to 256 + 256 + 64 additions, so twice the bound of rows.
 TEST(Reductions, DownColumnsOfManyEqualElementsStayAccurate) {
   for (const wg::Shape& shape : {wg::Shape{1 << 14, 3}, wg::Shape{(1 << 20) + 77, 5}, wg::Shape{1 << 12, 1 << 10, 2},
                                  wg::Shape{3, 1 << 20, 4}, wg::Shape{1 << 18, 40}}) {
