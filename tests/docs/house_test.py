@@ -31,6 +31,10 @@ class House(unittest.TestCase):
             for used in re.findall(r'#include "wengert/(\w+)/', path.read_text()):
                 self.assertLessEqual(order.index(used), order.index(folder), f"{path} includes {used}/")
 
+    def test_numbers_have_points_in_any_locale(self):
+        printed = re.findall(r'printf\([^;]*?%[^\s"%a-zA-Z]*[aefgAEFG][^;]*;|\bstrto[fd]\b|\bsto[fd]\(', sources("wengert"))
+        self.assertEqual(printed, [], "number_text and from_chars know no locale")
+
     def test_every_error_is_tested(self):
         text = sources("wengert")
         ids = set(re.findall(r'"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"', text))

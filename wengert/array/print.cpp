@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <ostream>
 
 #include "wengert/array/array.hpp"
+#include "wengert/array/number_text.hpp"
 
 namespace wengert {
 namespace {
@@ -65,12 +65,6 @@ std::string without_zeros(std::string text) {
   return text;
 }
 
-std::string printed(const char* format, double v, int places = most_places) {
-  char buffer[512];
-  std::snprintf(buffer, sizeof buffer, format, places, v);
-  return buffer;
-}
-
 std::string not_finite(double v) { return std::isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"; }
 
 /// An array of rank 0: all its digits, and at least one after the point where there is no exponent.
@@ -114,7 +108,8 @@ class FloatFormat {
       const std::string text = fixed(v);
       return text + std::string(places_ - (text.size() - text.find('.') - 1), ' ');
     }
-    std::string text = printed("%#.*e", v, static_cast<int>(places_));  // "#": with its point always
+    std::string text = number_text(v, std::chars_format::scientific, static_cast<int>(places_));
+    if (places_ == 0) text.insert(text.find('e'), ".");
     text.insert(text.find('e') + 2, power_digits_ - (text.size() - text.find('e') - 2), '0');
     return text;
   }
@@ -125,10 +120,11 @@ class FloatFormat {
   }
   std::string fixed(double v) const {
     const Decimal d(v, dtype_);
-    return d.places() <= most_places ? d.fixed() : without_zeros(printed("%.*f", v));
+    return d.places() <= most_places ? d.fixed() : without_zeros(number_text(v, std::chars_format::fixed, most_places));
   }
   std::string scientific(double v) const {
-    const std::string text = printed("%.*e", v), power = text.substr(text.find('e'));
+    const std::string text = number_text(v, std::chars_format::scientific, most_places),
+                      power = text.substr(text.find('e'));
     const Decimal d(v, dtype_);
     if (static_cast<int>(d.digits.size()) - 1 > most_places)
       return without_zeros(text.substr(0, text.find('e'))) + power;
@@ -249,12 +245,12 @@ class Printer {
 
 }  // namespace
 
-std::string to_string(const Array& x) {
+std::string to_string(const Array& x) try {
   if (!x.defined()) return "nothing";
   const Node* node = x.node();
   while (node->tag != 0 && node->owner) node = node->owner;
   return node->tag != 0 ? "traced " + to_string(x.type()) : Printer(node).print();
-}
+} catch (const std::bad_alloc&) { throw_no_memory("to_string"); }
 
 std::ostream& operator<<(std::ostream& out, const Array& x) { return out << to_string(x); }
 std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << to_string(shape); }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <string>
@@ -13,6 +12,7 @@
 #include "wengert/array/error.hpp"
 #include "wengert/array/fork.hpp"
 #include "wengert/array/large_blocks.hpp"
+#include "wengert/array/number_text.hpp"
 
 #ifdef __has_feature
 #define WENGERT_HAS_FEATURE(feature) __has_feature(feature)
@@ -57,9 +57,7 @@ std::string readable(int64_t bytes) {
     value /= 1024;
     unit = larger;
   }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f %s", *unit == 'B' ? 0 : 1, value, unit);
-  return text;
+  return number_text(value, std::chars_format::fixed, *unit == 'B' ? 0 : 1) + " " + unit;
 }
 
 void require_not_negative(const char* operation, int64_t bytes, const std::source_location& where = {}) {

@@ -1,7 +1,7 @@
 // The values of a kernel: C expressions of the nodes of its graph.
 #include <cmath>
-#include <cstdio>
 
+#include "wengert/array/number_text.hpp"
 #include "wengert/compile/kernel_printer.hpp"
 
 namespace wengert::compile {
@@ -27,10 +27,8 @@ std::string float_literal(double value, Dtype dtype) {
   if (std::isinf(value)) {
     return std::string(value < 0 ? "-" : "") + (narrow ? "__builtin_inff()" : "__builtin_inf()");
   }
-  char text[40];
-  std::snprintf(text, sizeof text, narrow ? "%.9g" : "%.17g",
-                narrow ? static_cast<double>(static_cast<float>(value)) : value);
-  std::string literal = text;
+  const double rounded = narrow ? static_cast<double>(static_cast<float>(value)) : value;
+  std::string literal = number_text(rounded, std::chars_format::general, narrow ? 9 : 17);
   if (literal.find_first_of(".en") == literal.npos) literal += ".0";
   return narrow ? literal + "f" : literal;
 }

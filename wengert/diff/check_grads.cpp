@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "wengert/array/number_text.hpp"
 #include "wengert/diff/jvp.hpp"
 #include "wengert/ops/elementwise.hpp"
 
 namespace wengert::diff {
 namespace {
 
-std::string number(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", x);
-  return text;
-}
+std::string number(double x) { return number_text(x, std::chars_format::general, 9); }
 
 /// Numbers of size 0.5 to 1.5 and either sign, so that no element counts for little.
 class Directions {

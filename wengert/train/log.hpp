@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <source_location>
 #include <vector>
 
 #include "wengert/array/array.hpp"
@@ -12,7 +13,7 @@ namespace wengert::train {
 
 class Log {
  public:
-  Log();
+  explicit(false) Log(std::source_location where = std::source_location::current());
 
   /// The epoch that is being trained, from 1, and the batches done in it.
   int64_t epoch() const { return epoch_.item<int64_t>(); }
@@ -25,13 +26,14 @@ class Log {
   /// "loss 0.2871  accuracy 89.40 %"
   std::string text() const;
 
-  /// Notes a batch: its mean loss, its examples, and how many of them were right.
-  void add(double loss, int64_t examples, int64_t right);
-  /// Ends the epoch and begins the next.
-  void end_epoch(double test_accuracy, double images_per_second);
+  /// Notes a batch: its mean loss, its examples, and how many of them were right. Errors: memory; nothing is noted then.
+  void add(double loss, int64_t examples, int64_t right, std::source_location where = std::source_location::current());
+  /// Ends the epoch and begins the next. Errors: as add.
+  void end_epoch(double test_accuracy, double images_per_second,
+                 std::source_location where = std::source_location::current());
 
   /// The epochs that are done.
-  std::vector<EpochMetrics> epochs() const;
+  std::vector<EpochMetrics> epochs(std::source_location where = std::source_location::current()) const;
   /// Spent in the run so far; what was lost by a kill is not counted.
   double seconds() const { return seconds_.item<double>(); }
 

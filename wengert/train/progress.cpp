@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -50,8 +51,8 @@ void Progress::draw(const std::string& text, const char* end) const {
   const int64_t steps = done_ - first_done_;
   const double left = steps > 0 ? seconds() / static_cast<double>(steps) * static_cast<double>(total_ - done_) : 0;
   const std::string time = ended ? "in " + time_text(seconds()) : time_text(left) + " left";
-  std::printf("%s%s%s  %.0f %s/s  %s%s", line.c_str(), terminal_ ? " " : "  ", text.c_str(), rate(), unit_.c_str(),
-              time.c_str(), end);
+  std::printf("%s%s%s  %lld %s/s  %s%s", line.c_str(), terminal_ ? " " : "  ", text.c_str(), std::llround(rate()),
+              unit_.c_str(), time.c_str(), end);
   std::fflush(stdout);
 }
 

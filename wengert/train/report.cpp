@@ -6,20 +6,18 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <locale>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "wengert/array/number_text.hpp"
 #include "wengert/io/file.hpp"
 #include "wengert/ops/operand.hpp"
 
 namespace wengert::train {
 namespace {
 
-std::string number(double value, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
+std::string number(double value, int digits) { return number_text(value, std::chars_format::fixed, digits); }
 
 std::string escaped(const std::string& text) {
   std::string result;
@@ -255,6 +253,7 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
 void write_report(const std::string& path, const Report& r, std::source_location where) try {
   const CallScope scope(where);
   std::ostringstream file;
+  file.imbue(std::locale::classic());
   file.exceptions(std::ios::badbit);  // without memory it would go on with a part of the text
   file << "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
        << "<meta name='viewport' content='width=device-width,initial-scale=1'><title>" << escaped(r.title)

@@ -1,0 +1,15 @@
+// Numbers as text that programs, kernels, files and people read: with a point, whatever the locale of the process is.
+#pragma once
+
+#include <charconv>
+#include <string>
+
+namespace wengert {
+
+/// `value` as C's formats e, f and g write it in the locale "C".
+inline std::string number_text(double value, std::chars_format format, int precision) {
+  char text[512];
+  return {text, std::to_chars(text, text + sizeof text, value, format, precision).ptr};
+}
+
+}  // namespace wengert
