@@ -56,7 +56,7 @@ std::vector<PreludeFunction> read_texts() {
 }  // namespace
 
 std::span<const PreludeFunction> prelude() {
-  static const std::vector<PreludeFunction> functions = read_texts();
+  static const auto& functions = *new std::vector<PreludeFunction>(read_texts());  // static objects may compute at exit
   return functions;
 }
 

@@ -98,8 +98,9 @@ Batch Batches::operator[](int64_t i) const {
 }
 
 const std::vector<std::string>& fashion_mnist_names() {
-  static const std::vector<std::string> names = {"T-shirt", "trouser", "pullover", "dress", "coat",
-                                                 "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
+  static const auto& names = *new std::vector<std::string>{
+      // static objects may report at exit
+      "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
   return names;
 }
 

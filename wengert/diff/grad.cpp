@@ -36,7 +36,9 @@ Gradients value_and_gradients(const ArrayFunction& f, const Arguments& arguments
   check_arguments(arguments, label);
   VjpResult forward = run_with_tape(f, arguments, label);
   check_loss(forward.outputs[0], label);
-  static const Array ones[] = {detail::scalar(1.0, float32, false), detail::scalar(1.0, float64, false)};
+  static const std::array<Array, 2>& ones =
+      *new std::array<Array, 2>{// static objects may differentiate at exit
+                                detail::scalar(1.0, float32, false), detail::scalar(1.0, float64, false)};
   const Dtype dtype = forward.outputs[0].dtype();
   std::vector<Array> seeds(forward.outputs.size());
   seeds[0] = dtype == float32 ? ones[0] : dtype == float64 ? ones[1] : detail::scalar(1.0, dtype, false);

@@ -1,6 +1,7 @@
 #include "wengert/ops/product.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "wengert/ops/common.hpp"
@@ -219,12 +220,12 @@ Array bind_product(const Array& a, const Array& b, const ProductAxes& axes) {
 
 /// Products of two matrices are common: their parameters are made once.
 const Params& matrix_params(Dtype dtype) {
-  static const std::vector<Params> all = [] {
-    std::vector<Params> params;
+  static const std::vector<Params>& all = *[] {
+    auto params = std::make_unique<std::vector<Params>>();
     for (int d = 0; d <= static_cast<int>(Dtype::complex128); ++d) {
-      params.push_back(product_params({{1}, {0}, {}, {}}, static_cast<Dtype>(d)));
+      params->push_back(product_params({{1}, {0}, {}, {}}, static_cast<Dtype>(d)));
     }
-    return params;
+    return params.release();  // static objects may compute at exit
   }();
   return all[static_cast<size_t>(dtype)];
 }

@@ -168,6 +168,11 @@ OracleScope::~OracleScope() { thread_plans().manner.mode = static_cast<Mode>(sav
 KernelScope::KernelScope() : saved_(static_cast<int>(std::exchange(thread_plans().manner.mode, Mode::kernels))) {}
 KernelScope::~KernelScope() { thread_plans().manner.mode = static_cast<Mode>(saved_); }
 
+void leave_claims() {
+  Mode& mode = thread_plans().manner.mode;
+  if (mode == Mode::claimed) mode = Mode::kernels;
+}
+
 GrainScope::GrainScope(int64_t grain) : saved_(std::exchange(thread_plans().manner.grain, grain)) {}
 GrainScope::~GrainScope() { thread_plans().manner.grain = saved_; }
 

@@ -99,7 +99,7 @@ InstructionSet best_level() {
 }
 
 const std::string& target_identity() {
-  static const std::string identity = [] {
+  static const std::string& identity = *new std::string([] {
     switch (target_instruction_set()) {
       case InstructionSet::baseline: return std::string("x86-64");
       case InstructionSet::avx2: return std::string("x86-64-v3");
@@ -107,7 +107,7 @@ const std::string& target_identity() {
       case InstructionSet::native: break;
     }
     return identity_of_cpu();
-  }();
+  }());  // static objects may compute at exit
   return identity;
 }
 

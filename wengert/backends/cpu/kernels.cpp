@@ -79,6 +79,8 @@ class KernelStore {
   static void before_fork();
   static void after_fork_in_parent();
   static void after_fork_in_child();
+  /// Static objects of the user may ask for kernels after those of LLVM are gone.
+  static void leave_plugin() { instance().plugin_gone_.store(true, std::memory_order_relaxed); }
 
   void notify_observer(std::string_view text);
   std::optional<wg_kernel> find_prebuilt(const KernelKey& key) const;
@@ -112,6 +114,7 @@ class KernelStore {
   std::mutex loading_mutex_;  // of making, once, what follows; held while the plug-in is loaded
   std::unique_ptr<DiskCache> disk_;
   std::optional<LoadedPlugin> plugin_;
+  std::atomic<bool> plugin_gone_ = false;
 
   std::atomic<bool> observed_ = false;
   std::mutex observer_mutex_;
@@ -319,6 +322,7 @@ const LoadedPlugin& KernelStore::plugin() {
   std::lock_guard lock(loading_mutex_);
   if (!plugin_) {
     plugin_ = load_compiler_plugin();
+    std::atexit(leave_plugin);  // comes before what LLVM registered while it was loaded
     if (plugin_->refused) std::fprintf(stderr, "wengert: compiler plug-in refused: %s\n", plugin_->problem.c_str());
   }
   return *plugin_;
@@ -396,6 +400,10 @@ wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoic
   const KernelKey key = disk_key(request.key, plugin_revision);
   if (const wg_kernel kernel = load_cached(key)) return kernel;
   const auto start = Clock::now();
+  if (plugin_gone_.load(std::memory_order_relaxed)) {
+    *problem = "the process ends, and the compiler plug-in before it";
+    return nullptr;
+  }
   const LoadedPlugin& loaded = plugin();
   if (loaded.plugin == nullptr) {
     *problem = loaded.problem;
@@ -406,6 +414,8 @@ wg_kernel KernelStore::produce_with_plugin(const Request& request, CompilerChoic
     const PluginCompile under_way(*this);
     loaded.plugin->compile(request.text.data(), request.text.size(), target_cpu(), &result);
   }
+  static const int registered = std::atexit(leave_plugin);  // before what LLVM made in its first compile
+  static_cast<void>(registered);
   const int32_t status = result.status;
   const CompiledCode code{CodeForm::object, std::string(result.object, result.object_size)};
   const std::string message = result.message;

@@ -35,7 +35,9 @@ const void* address_of_library_function(std::string_view name) {
   using Unary = double (*)(double);
   using UnaryFloat = float (*)(float);
   const auto address = [](auto* function) { return reinterpret_cast<const void*>(function); };
-  static const std::unordered_map<std::string_view, const void*> addresses = {
+  using Addresses = std::unordered_map<std::string_view, const void*>;
+  static const auto& addresses = *new Addresses{
+      // static objects may load kernels at exit
       {"memcpy", address(&std::memcpy)},
       {"memmove", address(&std::memmove)},
       {"memset", address(&std::memset)},

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "wengert/array/fork.hpp"
+#include "wengert/backends/cpu/executor.hpp"
 
 namespace wengert::cpu::onednn {
 namespace {
@@ -80,7 +81,10 @@ const Library* library() {
     const std::lock_guard lock(making_mutex);
     if (!looked_for.load(std::memory_order_relaxed)) {
       static Library loaded;  // never unloaded: kernels that it made may be in use when the process ends
-      if (load(loaded)) found.store(&loaded, std::memory_order_relaxed);
+      if (load(loaded)) {
+        found.store(&loaded, std::memory_order_relaxed);
+        std::atexit(leave_claims);  // comes before what oneDNN registered while it was loaded
+      }
       looked_for.store(true, std::memory_order_release);
     }
   }
