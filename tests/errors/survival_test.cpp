@@ -15,6 +15,7 @@
 #include <optional>
 #include <regex>
 #include <source_location>
+#include <sstream>
 #include <thread>
 
 #include "tests/errors.hpp"
@@ -203,11 +204,15 @@ struct Pair {
 
 /// What the calls are given: memory that is not the library's to ask for.
 struct Given {
-  std::vector<Array> list{2}, inputs{ones({3})};
+  Array key = random::key(3);
+  std::vector<Array> list{2}, inputs{ones({3})}, starts{array<int64_t>(0)};
   ProgramPtr program = make_program(some_loss)(ones({3}));
   std::string text = to_string(*program);
   ScratchFolder scratch;
   std::string metrics = scratch.path() + "/metrics.jsonl", page = scratch.path() + "/report.html";
+  std::string file = scratch.path() + "/new.npz", checkpoint = scratch.path() + "/saved.npz";
+  Pair saved{transpose(ones({2, 3})), ones({3})};
+  Given() { io::save_checkpoint(checkpoint, saved); }
   std::vector<train::EpochMetrics> epochs{2};
   train::Report report{.title = "t",
                        .facts = {{"a", "b"}},
@@ -287,8 +292,21 @@ const Failing failing[] = {
        here(); const data::Dataset set(x, x);
        here(); set.shuffle(1).first(2).batches(2);
      }, ".*"},
+    {"save_checkpoint", [](const Array& x) {
+       here(); const Pair pair{transpose(expand(x, {0}) + x), x};
+       here(); io::save_checkpoint(given->file, pair);
+     }, ".*"},
+    {"load_checkpoint", [](const Array&) {
+       here(); io::load_checkpoint(given->checkpoint, given->saved);
+     }, "load_checkpoint|.*"},
+    {"log", [](const Array&) {
+       here(); train::Log log;
+       here(); log.add(0.5, 2, 1);
+       here(); log.end_epoch(0.5, 1);
+       here(); log.epochs();
+     }, ".*"},
     {"metrics", [](const Array&) { here(); train::write_metrics(given->metrics, given->epochs); }, "write_metrics"},
-    {"report", [](const Array&) { here(); train::write_report(given->page, given->report); }, "write_report"},
+    {"report", [](const Array&) { here(); train::write_report(given->page, given->report); }, "write_report|to_vector"},
     {"folder", [](const Array&) { here(); train::prepare_folder(given->options); }, "folder of the run"},
 };
 // clang-format on
@@ -296,6 +314,155 @@ TEST_P(AtAnyAllocation, IsAnErrorAndLeavesTheThreadClean) { fail_at_any_allocati
 TEST_P(AtAnyAllocation, NamesTheOperationAndTheLine) { fail_at_any_allocation(GetParam(), true); }
 
 INSTANTIATE_TEST_SUITE_P(NoMemory, AtAnyAllocation, ::testing::ValuesIn(failing),
+                         [](const auto& test) { return test.param.name; });
+
+/// One row for each operation.
+struct Operation {
+  const char* name;
+  std::function<void(const Array& x)> call;
+  bool placed = true;  // as above
+};
+void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
+
+// clang-format off: each call on the line of its here()
+const Operation operations[] = {
+    {"relu", [](const Array& x) { here(); relu(x); }},
+    {"leaky_relu", [](const Array& x) { here(); leaky_relu(x); }},
+    {"elu", [](const Array& x) { here(); elu(x); }},
+    {"relu6", [](const Array& x) { here(); relu6(x); }},
+    {"gelu", [](const Array& x) { here(); gelu(x); }},
+    {"silu", [](const Array& x) { here(); silu(x); }},
+    {"softplus", [](const Array& x) { here(); softplus(x); }},
+    {"abs", [](const Array& x) { here(); abs(x); }},
+    {"sign", [](const Array& x) { here(); sign(x); }},
+    {"square", [](const Array& x) { here(); square(x); }},
+    {"reciprocal", [](const Array& x) { here(); reciprocal(x); }},
+    {"floor", [](const Array& x) { here(); floor(x); }},
+    {"round", [](const Array& x) { here(); round(x); }},
+    {"sqrt", [](const Array& x) { here(); sqrt(x); }},
+    {"rsqrt", [](const Array& x) { here(); rsqrt(x); }},
+    {"exp", [](const Array& x) { here(); exp(x); }},
+    {"expm1", [](const Array& x) { here(); expm1(x); }},
+    {"log", [](const Array& x) { here(); log(x); }},
+    {"log1p", [](const Array& x) { here(); log1p(x); }},
+    {"sin", [](const Array& x) { here(); sin(x); }},
+    {"cos", [](const Array& x) { here(); cos(x); }},
+    {"tanh", [](const Array& x) { here(); tanh(x); }},
+    {"sigmoid", [](const Array& x) { here(); sigmoid(x); }},
+    {"erf", [](const Array& x) { here(); erf(x); }},
+    {"erfc", [](const Array& x) { here(); erfc(x); }},
+    {"logical_not", [](const Array& x) { here(); logical_not(x); }},
+    {"isnan", [](const Array& x) { here(); isnan(x); }},
+    {"isinf", [](const Array& x) { here(); isinf(x); }},
+    {"isfinite", [](const Array& x) { here(); isfinite(x); }},
+    {"contiguous", [](const Array& x) { here(); contiguous(flip(x)); }},
+    {"softmax", [](const Array& x) { here(); softmax(x); }},
+    {"log_softmax", [](const Array& x) { here(); log_softmax(x); }},
+    {"logsumexp", [](const Array& x) { here(); logsumexp(x); }},
+    {"layer_norm", [](const Array& x) { here(); layer_norm(x); }},
+    {"batch_norm", [](const Array& x) { here(); batch_norm(expand(x, {0})); }},
+    {"norm", [](const Array& x) { here(); norm(x); }},
+    {"sum", [](const Array& x) { here(); sum(x); }},
+    {"prod", [](const Array& x) { here(); prod(x); }},
+    {"max", [](const Array& x) { here(); max(x); }},
+    {"min", [](const Array& x) { here(); min(x); }},
+    {"argmax", [](const Array& x) { here(); argmax(x); }},
+    {"argmin", [](const Array& x) { here(); argmin(x); }},
+    {"any", [](const Array& x) { here(); any(x); }},
+    {"all", [](const Array& x) { here(); all(x); }},
+    {"mean", [](const Array& x) { here(); mean(x); }},
+    {"var", [](const Array& x) { here(); var(x); }},
+    {"std", [](const Array& x) { here(); std(x); }},
+    {"transpose", [](const Array& x) { here(); transpose(x); }},
+    {"flip", [](const Array& x) { here(); flip(x); }},
+    {"stop_gradient", [](const Array& x) { here(); stop_gradient(x); }},
+    {"negative", [](const Array& x) { here(); negative(x); }},
+    {"zeros_like", [](const Array& x) { here(); zeros_like(x); }},
+    {"ones_like", [](const Array& x) { here(); ones_like(x); }},
+    {"isclose", [](const Array& x) { here(); isclose(x, x); }},
+    {"allclose", [](const Array& x) { here(); allclose(x, x); }},
+    {"add", [](const Array& x) { here(); add(x, x); }},
+    {"subtract", [](const Array& x) { here(); subtract(x, x); }},
+    {"multiply", [](const Array& x) { here(); multiply(x, x); }},
+    {"divide", [](const Array& x) { here(); divide(x, x); }},
+    {"power", [](const Array& x) { here(); power(x, x); }},
+    {"floor_divide", [](const Array& x) { here(); floor_divide(x, x); }},
+    {"remainder", [](const Array& x) { here(); remainder(x, x); }},
+    {"maximum", [](const Array& x) { here(); maximum(x, x); }},
+    {"minimum", [](const Array& x) { here(); minimum(x, x); }},
+    {"equal", [](const Array& x) { here(); equal(x, x); }},
+    {"not_equal", [](const Array& x) { here(); not_equal(x, x); }},
+    {"less", [](const Array& x) { here(); less(x, x); }},
+    {"less_equal", [](const Array& x) { here(); less_equal(x, x); }},
+    {"greater", [](const Array& x) { here(); greater(x, x); }},
+    {"greater_equal", [](const Array& x) { here(); greater_equal(x, x); }},
+    {"logical_and", [](const Array& x) { here(); logical_and(x, x); }},
+    {"logical_or", [](const Array& x) { here(); logical_or(x, x); }},
+    {"dot", [](const Array& x) { here(); dot(x, x); }},
+    {"vdot", [](const Array& x) { here(); vdot(x, x); }},
+    {"outer", [](const Array& x) { here(); outer(x, x); }},
+    {"mse", [](const Array& x) { here(); nn::mse(x, x); }},
+    {"numbers", [](const Array& x) { here(); x * 2 + 1.5; }},
+    {"in_place", [](const Array& x) { here(); Array y = x; y += x; }},
+    {"floats_of_integers", [](const Array& x) { here(); exp(x.astype(int32)); }},
+    {"clamp", [](const Array& x) { here(); clamp(x, 0, 1); }},
+    {"where", [](const Array& x) { here(); where(x > 0, x, 2); }},
+    {"astype", [](const Array& x) { here(); x.astype(float64); }},
+    {"kept", [](const Array& x) { here(); sum(x, {0}, true); }},
+    {"trace", [](const Array& x) { here(); trace(outer(x, x)); }},
+    {"diagonal", [](const Array& x) { here(); diagonal(outer(x, x)); }},
+    {"conv2d", [](const Array& x) { here(); conv2d(expand(x, {0, 1, 3}), ones({1, 1, 1, 1})); }},
+    {"max_pool2d", [](const Array& x) { here(); max_pool2d(expand(x, {0, 1, 3}), {1, 1}); }},
+    {"avg_pool2d", [](const Array& x) { here(); avg_pool2d(expand(x, {0, 1, 3}), {1, 1}); }},
+    {"full", [](const Array& x) { here(); full(x.shape(), 2); }},
+    {"zeros", [](const Array& x) { here(); zeros(x.shape()); }},
+    {"eye", [](const Array& x) { here(); eye(x.size()); }},
+    {"arange", [](const Array& x) { here(); arange(x.size()); }},
+    {"linspace", [](const Array& x) { here(); linspace(0, 1, x.size()); }},
+    {"iota", [](const Array& x) { here(); iota(x.shape(), 0); }},
+    {"lists", [](const Array&) { here(); array({1.f, 2.f}), array({{1.f, 2.f}, {3.f, 4.f}}); }},
+    {"take", [](const Array& x) { here(); take(x, array<int64_t>(0)); }},
+    {"take_along_axis", [](const Array& x) { here(); take_along_axis(x, zeros({1}, int64), 0); }},
+    {"add_along_axis", [](const Array& x) { here(); add_along_axis(x, x, zeros(x.shape(), int64), 0); }},
+    {"dynamic_slice", [](const Array& x) { here(); dynamic_slice(x, given->starts, {1}); }},
+    {"dynamic_update_slice", [](const Array& x) { here(); dynamic_update_slice(x, x, given->starts); }},
+    {"split", [](const Array& x) { here(); split(x, {1, x.size() - 1}); }},
+    {"pad", [](const Array& x) { here(); pad(x, {1}, {1}); }},
+    {"roll", [](const Array& x) { here(); roll(x, 1, 0); }},
+    {"softmax_cross_entropy", [](const Array& x) { here(); softmax_cross_entropy(expand(x, {0}), zeros({1}, int64)); }},
+    {"each_cross_entropy", [](const Array& x) { here(); softmax_cross_entropy_each(expand(x, {0}), zeros({1}, int64)); }},
+    {"one_hot", [](const Array& x) { here(); one_hot(x.astype(int64), 3); }},
+    {"batch_norm_inference", [](const Array& x) { here(); batch_norm_inference(expand(x, {0}), x, x); }},
+    {"matmul", [](const Array& x) { here(); matmul(expand(x, {0}), x); }},
+    {"dot_general", [](const Array& x) { here(); dot_general(x, x, {}); }},
+    {"tensordot", [](const Array& x) { here(); tensordot(x, x, 1); }},
+    {"uniform", [](const Array& x) { here(); random::uniform(given->key, x.shape()); }},
+    {"normal", [](const Array& x) { here(); random::normal(given->key, x.shape()); }},
+    {"bernoulli", [](const Array& x) { here(); random::bernoulli(given->key, 0.5, x.shape()); }},
+    {"permutation", [](const Array& x) { here(); random::permutation(given->key, x.size()); }},
+    {"keys", [](const Array& x) { here(); random::split(random::fold_in(random::key(1), 2), x.size()); }},
+    {"broadcast_to", [](const Array& x) { here(); broadcast_to(x, {2, x.size()}); }},
+    {"reshape", [](const Array& x) { here(); reshape(x, {1, -1}); }},
+    {"slice", [](const Array& x) { here(); slice(x, {0}, {2}); }},
+    {"expand", [](const Array& x) { here(); expand(x, {0}); }},
+    {"squeeze", [](const Array& x) { here(); squeeze(expand(x, {0})); }},
+    {"permuted", [](const Array& x) { here(); transpose(expand(x, {0}), {1, 0}); }},
+    {"flipped", [](const Array& x) { here(); flip(x, {0}); }},
+    {"he_normal", [](const Array& x) { here(); nn::he_normal(given->key, x.shape(), {.in = 1, .out = 1}); }},
+    {"read", [](const Array& x) { here(); x.to_vector<float>(); }},
+    {"printed", [](const Array& x) { here(); to_string(x); }, false},
+};
+// clang-format on
+
+class OperationAtAnyAllocation : public ::testing::TestWithParam<Operation> {
+ protected:
+  OperationAtAnyAllocation() { given.emplace(); }
+  ~OperationAtAnyAllocation() override { given.reset(); }
+};
+TEST_P(OperationAtAnyAllocation, IsAnErrorThatNamesTheLine) {
+  fail_at_any_allocation({GetParam().name, GetParam().call, ".*", GetParam().placed}, true);
+}
+INSTANTIATE_TEST_SUITE_P(NoMemory, OperationAtAnyAllocation, ::testing::ValuesIn(operations),
                          [](const auto& test) { return test.param.name; });
 
 TEST(NoMemory, AtTheEndOfATapeIsNoFailure) {
@@ -407,10 +574,27 @@ TEST(Child, DISABLED_Computes) {
   }
 }
 
+/// Answers when it is destroyed, with kernels that nobody has asked for before.
+struct AnswersAtExit {
+  ~AnswersAtExit() {
+    const auto loss = [](const Array& x) { return sum(erf(x) * exp(x) * sin(x)); };
+    std::cout << "answer " << sum(grad(loss)(array({1.0, 2.0}))).item<double>() << " "
+              << sum(matmul(ones({100, 100}), ones({100, 100}))).item<float>() << " "
+              << sum(conv2d(ones({4, 3, 9, 9}), ones({2, 3, 3, 3}))).item<float>() << "\n";
+  }
+};
+TEST(Child, DISABLED_ComputesAtExit) {
+  static const AnswersAtExit last;  // goes after all that the library makes from here on
+  EXPECT_EQ(sum(matmul(ones({100, 100}), ones({100, 100}))).item<float>(), 1e6f);
+  sum(conv2d(ones({4, 3, 9, 9}), ones({2, 3, 3, 3})));
+  sum(gelu(ones({4}), true));
+  grad([](const Array& x) { return sum(cos(x) * erf(x)); })(array({1.0, 2.0}));
+}
+
 /// The lines of a child's output that begin with "answer", "error" or "wengert".
-std::vector<std::string> run_child(const std::string& environment) {
+std::vector<std::string> run_child(const std::string& environment, const std::string& test = "Computes") {
   const std::string command = "env " + environment + " '" + std::filesystem::read_symlink("/proc/self/exe").string() +
-      "' --gtest_also_run_disabled_tests --gtest_filter=Child.DISABLED_Computes 2>&1";
+      "' --gtest_also_run_disabled_tests --gtest_filter=Child.DISABLED_" + test + " 2>&1";
   std::vector<std::string> lines;
   FILE* pipe = ::popen(command.c_str(), "r");
   std::array<char, 4096> line;
@@ -466,6 +650,26 @@ TEST(Environment, OfUnknownValuesIsAnError) {
       "this CPU has");
   EXPECT_EQ(error("WENGERT_CACHE_MIB=much"),
             "error value cache-limit WENGERT_CACHE_MIB: got 'much': wanted a whole number of MiB, at least 1");
+}
+
+TEST(Exit, LeavesStaticObjectsTheirKernels) {
+  for (const char* compiler : {"auto", "cc", "none"}) {
+    SCOPED_TRACE(compiler);
+    const test::Scratch cache;
+    const std::vector<std::string> lines =
+        run_child("WENGERT_CACHE=" + cache.path() + " WENGERT_COMPILER=" + compiler, "ComputesAtExit");
+    ASSERT_FALSE(lines.empty());
+    double derivative = 0, products = 0, convolution = 0;
+    std::istringstream(lines.back().substr(7)) >> derivative >> products >> convolution;
+    double wanted = 0;
+    for (const double x : {1.0, 2.0}) {
+      wanted += 2 / std::sqrt(std::acos(-1)) * std::exp(x - x * x) * std::sin(x) +
+          std::erf(x) * std::exp(x) * (std::sin(x) + std::cos(x));
+    }
+    EXPECT_NEAR(derivative, wanted, 1e-4);
+    EXPECT_EQ(products, 1e6);
+    EXPECT_EQ(convolution, 4 * 2 * 7 * 7 * 27);
+  }
 }
 
 }  // namespace

@@ -148,7 +148,7 @@ TEST(Models, NameTheLayerAndTheLineThatAppliedThem) {
 }
 
 TEST(Initializers, HaveTheVarianceOfTheirPapers) {
-  using Initializer = Array (*)(const Array&, const Shape&, nn::Fans, Dtype);
+  using Initializer = Array (*)(const Array&, const Shape&, nn::Fans, Dtype, std::source_location);
   struct Case {
     const char* name;
     Initializer f;
@@ -163,7 +163,7 @@ TEST(Initializers, HaveTheVarianceOfTheirPapers) {
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
     for (Dtype dtype : {float32, float64}) {
-      const Array w = c.f(random::key(5), {300, 200}, fans, dtype);
+      const Array w = c.f(random::key(5), {300, 200}, fans, dtype, std::source_location::current());
       EXPECT_EQ(w.dtype(), dtype);
       const Values v = doubles_of(w);
       const double n = static_cast<double>(v.size());

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <iosfwd>
+#include <new>
 #include <optional>
 #include <source_location>
 #include <span>
@@ -159,7 +160,7 @@ class Array {
 };
 
 template <Element T>
-std::vector<T> Array::to_vector(std::source_location where) const {
+std::vector<T> Array::to_vector(std::source_location where) const try {
   if constexpr (std::same_as<T, bool>) {
     std::vector<uint8_t> bytes(static_cast<size_t>(size(where)));
     read_values(bytes.data(), size(where), Dtype::bool_, "to_vector", where);
@@ -169,7 +170,7 @@ std::vector<T> Array::to_vector(std::source_location where) const {
     read_values(values.data(), size(where), dtype_of<T>, "to_vector", where);
     return values;
   }
-}
+} catch (const std::bad_alloc&) { throw_no_memory("to_vector", where); }
 
 /// "f32[2,3]", as errors print it; "nothing" for an undefined array.
 std::string describe(const Array& x);
@@ -229,7 +230,7 @@ void flatten_list(std::initializer_list<List> list, Shape& shape, int axis, std:
 }
 
 template <class T>
-Array from_values(const std::vector<T>& values, const Shape& shape) {
+Array from_values(const std::vector<T>& values, const Shape& shape) try {
   const Type* type = Type::of(dtype_of<T>, shape);
   if constexpr (std::same_as<T, bool>) {
     const std::vector<uint8_t> bytes(values.begin(), values.end());
@@ -237,15 +238,15 @@ Array from_values(const std::vector<T>& values, const Shape& shape) {
   } else {
     return from_bytes(values.data(), type);
   }
-}
+} catch (const std::bad_alloc&) { throw_no_memory("array"); }
 
 template <class T, class List>
-Array from_list(std::initializer_list<List> list, const std::source_location& where) {
+Array from_list(std::initializer_list<List> list, const std::source_location& where) try {
   Shape shape;
   std::vector<T> values;
   flatten_list(list, shape, 0, values, true, where);
   return from_values(values, shape);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("array", where); }
 
 void check_count(int64_t got, const Shape& shape, const std::source_location& where);
 

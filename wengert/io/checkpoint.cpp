@@ -66,15 +66,99 @@ bool is_below(std::string_view part, std::string_view path) {
       (part.empty() || path.size() == part.size() || path[part.size()] == '.' || path[part.size()] == '[');
 }
 
+/// What a checkpoint says of its arrays. No json object holds it: the destructor of one asks for memory, and ends the
+/// process where there is none.
+struct Description {
+  std::map<std::string, std::string> values;
+  std::map<std::string, std::vector<uint64_t>> order;  // of the axes in memory
+
+  std::string text() const {
+    std::string lines = "{\n \"format\": " + quoted(format_name) + ",\n \"version\": " + std::to_string(format_version);
+    const auto add_section = [&](const char* name, const auto& entries, const auto& text_of) {
+      lines += ",\n " + quoted(name) + ": {";
+      const char* separator = "\n  ";
+      for (const auto& [key, entry] : entries) {
+        lines += std::exchange(separator, ",\n  ") + quoted(stored(key)) + ": " + text_of(entry);
+      }
+      lines += "}";
+    };
+    add_section("order", order, [](const auto& axes) {
+      std::string list;
+      for (const uint64_t axis : axes) list += (list.empty() ? "[" : ", ") + std::to_string(axis);
+      return list + "]";
+    });
+    add_section("values", values, [](const auto& value) { return quoted(stored(value)); });
+    return lines + "\n}\n";
+  }
+
+ private:
+  static std::string quoted(const std::string& text) { return json(text).dump(); }
+};
+
+/// Reads the text of a Description; refuses whatever that does not write.
+class DescriptionReader final : public json::json_sax_t {
+ public:
+  Description result;
+  /// Whether nothing is missing, after all was read.
+  bool is_whole() const { return has_format_ && has_version_ && has_values_ && has_order_; }
+
+  bool start_object(std::size_t) override {
+    if (depth_ == 0) return ++depth_ == 1;
+    if (depth_ > 1) return false;
+    if (section_ == "values") has_values_ = true;
+    else if (section_ == "order") has_order_ = true;
+    else return false;
+    return ++depth_ == 2;
+  }
+  bool key(string_t& name) override {
+    (depth_ == 1 ? section_ : name_) = name;
+    return true;
+  }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(std::size_t) override {
+    if (depth_ != 2 || section_ != "order" || axes_) return false;
+    axes_ = &result.order[name_];
+    axes_->clear();
+    return true;
+  }
+  bool end_array() override { return std::exchange(axes_, nullptr) != nullptr; }
+  bool string(string_t& text) override {
+    if (depth_ == 1 && section_ == "format") return has_format_ = text == format_name;
+    if (depth_ != 2 || section_ != "values") return false;
+    result.values[name_] = text;
+    return true;
+  }
+  bool number_unsigned(uint64_t number) override {
+    if (depth_ == 1 && section_ == "version") return has_version_ = number == format_version;
+    if (!axes_) return false;
+    axes_->push_back(number);
+    return true;
+  }
+  bool number_integer(int64_t) override { return false; }
+  bool number_float(double, const string_t&) override { return false; }
+  bool boolean(bool) override { return false; }
+  bool null() override { return false; }
+  bool binary(json::binary_t&) override { return false; }
+  bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
+
+ private:
+  int depth_ = 0;
+  std::string section_, name_;
+  std::vector<uint64_t>* axes_ = nullptr;  // of the order that is being read
+  bool has_format_ = false, has_version_ = false, has_values_ = false, has_order_ = false;
+};
+
 /// An open checkpoint.
 class Reader {
  public:
   explicit Reader(const std::string& path) : path_(path), zip_(operation, path) {
+    const ZipEntry* description = nullptr;
     for (const ZipEntry& e : zip_.entries()) {
       if (e.name.ends_with(".npy")) arrays_[e.name.substr(0, e.name.size() - 4)] = &e;
-      else if (e.name == description_name) description_ = read_description(e);
+      else if (e.name == description_name) description = &e;
     }
-    if (description_.is_null()) not_a_checkpoint();
+    if (!description) not_a_checkpoint();
+    description_ = read_description(*description);
   }
 
   /// What was saved there; undefined where nothing was.
@@ -100,11 +184,10 @@ class Reader {
     }
   }
   void want_value(const std::string& path, const std::string& text) const {
-    const auto& values = description_.at("values");
-    const auto saved = values.find(stored(path));
-    if (saved == values.end() || *saved == stored(text)) return;
+    const auto saved = description_.values.find(stored(path));
+    if (saved == description_.values.end() || saved->second == stored(text)) return;
     fail(
-        ErrorKind::value, "checkpoint-value", path + ": was " + saved->get<std::string>() + " and is " + stored(text),
+        ErrorKind::value, "checkpoint-value", path + ": was " + saved->second + " and is " + stored(text),
         "the value that was saved; numbers and texts in a tree are static: give the same ones, or hold what changes in an "
         "array");
   }
@@ -119,26 +202,22 @@ class Reader {
          "a file of save_checkpoint; read_npz reads others");
   }
 
-  json read_description(const ZipEntry& entry) const {
+  Description read_description(const ZipEntry& entry) const {
     if (entry.size > (int64_t{64} << 20)) not_a_checkpoint();
     std::string text(static_cast<size_t>(entry.size), '\0');
     zip_.open(entry)->read(text.data(), entry.size);
-    const json d = json::parse(text, nullptr, false);
-    const bool right = d.is_object() && d.value("format", json()) == format_name &&
-        d.value("version", json()) == format_version && d.value("values", json()).is_object() &&
-        d.value("order", json()).is_object() &&
-        std::all_of(d["values"].begin(), d["values"].end(), [](const json& v) { return v.is_string(); });
-    if (!right) not_a_checkpoint();
-    return d;
+    DescriptionReader reader;
+    if (!json::sax_parse(text, &reader) || !reader.is_whole()) not_a_checkpoint();
+    return std::move(reader.result);
   }
 
   /// x in the order of axes in memory that it had: kernels may add in another order over other strides.
   Array placed(const std::string& path, const Array& x, bool weak) const {
-    const auto found = description_.at("order").find(stored(path));
-    if (found == description_.at("order").end() && !weak) return x;
+    const auto found = description_.order.find(stored(path));
+    if (found == description_.order.end() && !weak) return x;
     std::array<uint8_t, max_rank> order{};
     std::iota(order.begin(), order.end(), uint8_t{0});
-    if (found != description_.at("order").end()) order = checked_order(*found, x.rank());
+    if (found != description_.order.end()) order = checked_order(found->second, x.rank());
 
     Shape shape;  // of x with its axes in that order
     Strides strides{};
@@ -151,22 +230,22 @@ class Reader {
     wengert::detail::copy_strided(result.node()->data, view.node());
     return result;
   }
-  std::array<uint8_t, max_rank> checked_order(const json& text, int rank) const {
+  std::array<uint8_t, max_rank> checked_order(const std::vector<uint64_t>& axes, int rank) const {
     std::array<uint8_t, max_rank> order{};
     unsigned seen = 0;
-    for (size_t i = 0; text.is_array() && i < text.size() && i < order.size(); ++i) {
-      if (!text[i].is_number_unsigned() || text[i].get<uint64_t>() >= max_rank) not_a_checkpoint();
-      order[i] = text[i].get<uint8_t>();
+    for (size_t i = 0; i < axes.size() && i < order.size(); ++i) {
+      if (axes[i] >= max_rank) not_a_checkpoint();
+      order[i] = static_cast<uint8_t>(axes[i]);
       seen |= 1u << order[i];
     }
-    if (!text.is_array() || text.size() != static_cast<size_t>(rank) || seen != (1u << rank) - 1) not_a_checkpoint();
+    if (axes.size() != static_cast<size_t>(rank) || seen != (1u << rank) - 1) not_a_checkpoint();
     return order;
   }
 
   std::string path_;
   ZipReader zip_;
   std::map<std::string, const ZipEntry*> arrays_;  // not yet taken
-  json description_;
+  Description description_;
 };
 
 }  // namespace
@@ -178,20 +257,17 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
   const std::vector<Array> leaves = tree::detail::leaves_of(tree, walk);
   Values values;
   walk(tree, values);
-  json order = json::object();
+  Description description{.values = std::move(values.texts), .order = {}};
   ZipWriter zip("save_checkpoint", path);
   for (size_t i = 0; i < leaves.size(); ++i) {
     if (!leaves[i].defined()) continue;
     add_array(zip, paths[i], leaves[i], "save_checkpoint", where);
     const Layout& layout = leaves[i].layout();
     if (layout.dense && !layout.contiguous) {
-      order[stored(paths[i])] = std::vector<int>(layout.order.begin(), layout.order.begin() + leaves[i].rank());
+      description.order[paths[i]].assign(layout.order.begin(), layout.order.begin() + leaves[i].rank());
     }
   }
-  json texts = json::object();
-  for (const auto& [name, text] : values.texts) texts[stored(name)] = stored(text);
-  const json description = {{"format", format_name}, {"version", format_version}, {"values", texts}, {"order", order}};
-  zip.add(description_name, {description.dump(1, ' ')});
+  zip.add(description_name, {description.text()});
   zip.commit();
 } catch (const std::bad_alloc&) { throw_no_memory("save_checkpoint", where); }
 

@@ -3,15 +3,18 @@
 #include <cmath>
 
 #include "wengert/ops/elementwise.hpp"
+#include "wengert/ops/operand.hpp"
 
 namespace wengert::nn {
 namespace {
 
-Array scaled_normal(const Array& key, const Shape& shape, double variance, Dtype dtype) {
+Array scaled_normal(const Array& key, const Shape& shape, double variance, Dtype dtype, std::source_location where) {
+  const CallScope scope(where);
   return random::normal(key, shape, dtype) * std::sqrt(variance);
 }
 /// A uniform number in [-a, a] has variance a² / 3.
-Array scaled_uniform(const Array& key, const Shape& shape, double variance, Dtype dtype) {
+Array scaled_uniform(const Array& key, const Shape& shape, double variance, Dtype dtype, std::source_location where) {
+  const CallScope scope(where);
   const double a = std::sqrt(3 * variance);
   return random::uniform(key, shape, dtype, -a, a);
 }
@@ -19,23 +22,23 @@ double per(int64_t fan) { return 1.0 / static_cast<double>(std::max<int64_t>(fan
 
 }  // namespace
 
-Array he_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_normal(key, shape, 2 * per(f.in), dtype);
+Array he_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_normal(key, shape, 2 * per(f.in), dtype, where);
 }
-Array he_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_uniform(key, shape, 2 * per(f.in), dtype);
+Array he_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_uniform(key, shape, 2 * per(f.in), dtype, where);
 }
-Array glorot_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_normal(key, shape, 2 * per(f.in + f.out), dtype);
+Array glorot_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_normal(key, shape, 2 * per(f.in + f.out), dtype, where);
 }
-Array glorot_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_uniform(key, shape, 2 * per(f.in + f.out), dtype);
+Array glorot_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_uniform(key, shape, 2 * per(f.in + f.out), dtype, where);
 }
-Array lecun_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_normal(key, shape, per(f.in), dtype);
+Array lecun_normal(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_normal(key, shape, per(f.in), dtype, where);
 }
-Array lecun_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype) {
-  return scaled_uniform(key, shape, per(f.in), dtype);
+Array lecun_uniform(const Array& key, const Shape& shape, Fans f, Dtype dtype, std::source_location where) {
+  return scaled_uniform(key, shape, per(f.in), dtype, where);
 }
 
 }  // namespace wengert::nn

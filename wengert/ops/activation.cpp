@@ -155,11 +155,11 @@ Array leaky_relu(const Operand& x, const Operand& slope) {
   return bind_broadcast_inexact(leaky_relu_primitive, x, slope);
 }
 Array elu(const Operand& x, const Operand& alpha) { return bind_broadcast_inexact(elu_primitive, x, alpha); }
-Array gelu(const Operand& x, bool approximate) {
-  static const Params exact{false}, by_tanh{true};
+Array gelu(const Operand& x, bool approximate) try {
   const CallScope scope(x);
+  static const Params &exact = *new Params{false}, &by_tanh = *new Params{true};  // static objects may compute at exit
   return bind(gelu_primitive, to_inexact(x), approximate ? by_tanh : exact);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("gelu", x.where()); }
 Array silu(const Operand& x) { return bind_inexact(silu_primitive, x); }
 Array softplus(const Operand& x) { return bind_inexact(softplus_primitive, x); }
 

@@ -251,9 +251,9 @@ std::vector<Array> split(const Operand& x, const std::vector<int64_t>& sizes, in
   return parts;
 } catch (const std::bad_alloc&) { throw_no_memory("split", x.where()); }
 
-std::vector<Array> split(const Operand& x, std::initializer_list<int64_t> sizes, int64_t axis) {
+std::vector<Array> split(const Operand& x, std::initializer_list<int64_t> sizes, int64_t axis) try {
   return split(x, std::vector<int64_t>(sizes), axis);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("split", x.where()); }
 
 Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& value, const Axes& interior) {
   const CallScope scope(x, "pad");
@@ -294,7 +294,7 @@ Array pad(const Operand& x, const Axes& low, const Axes& high, const Operand& va
   return cut ? slice(padded, first, limit) : padded;
 }
 
-Array roll(const Operand& x, int64_t shift, int64_t axis) {
+Array roll(const Operand& x, int64_t shift, int64_t axis) try {
   const CallScope scope(x, "roll");
   const Array a = x.to_array();
   const int64_t length = a.shape()[static_cast<int>(normalize_axis("roll", a, axis))];
@@ -302,6 +302,6 @@ Array roll(const Operand& x, int64_t shift, int64_t axis) {
   const int64_t moved = (shift % length + length) % length;
   const std::vector<Array> parts = split(a, {length - moved, moved}, axis);
   return concatenate({parts[1], parts[0]}, axis);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("roll", x.where()); }
 
 }  // namespace wengert

@@ -483,7 +483,7 @@ Array over_axes(const char* name, const Primitive& primitive, const Operand& x, 
   return bind(primitive, a, {normalize_axes(name, a, axes), keepdims});
 }
 
-Array cross_entropy(const char* name, const Operand& logits, const Operand& labels, bool mean) {
+Array cross_entropy(const char* name, const Operand& logits, const Operand& labels, bool mean) try {
   const CallScope scope(logits, name);
   const Array x = to_inexact(logits);
   if (is_inexact(labels.dtype())) {
@@ -495,7 +495,7 @@ Array cross_entropy(const char* name, const Operand& logits, const Operand& labe
     return bind(distribution_cross_entropy_primitive, convert(x, dtype), convert(labels, dtype), {mean});
   }
   return bind(softmax_cross_entropy_primitive, x, labels.to_array(), {mean});
-}
+} catch (const std::bad_alloc&) { throw_no_memory(name, logits.where()); }
 
 struct NamedVector {
   const char* name;
@@ -547,30 +547,30 @@ Array one_hot(const Operand& labels, int64_t classes, Dtype dtype) {
   return bind(one_hot_primitive, l, {classes, dtype});
 }
 
-Array layer_norm(const Operand& x, const Array& weight, const Array& bias, double eps) {
+Array layer_norm(const Operand& x, const Array& weight, const Array& bias, double eps) try {
   const CallScope scope(x);
   const Array a = to_inexact(x);
   want_vectors("layer_norm", a, a.rank() - 1, {{"weight", weight}, {"bias", bias}});
   return bind(layer_norm_primitive, defined_of(a, {&weight, &bias}), {eps, weight.defined(), bias.defined()});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("layer_norm", x.where()); }
 
-BatchNorm batch_norm(const Operand& x, const Array& weight, const Array& bias, double eps) {
+BatchNorm batch_norm(const Operand& x, const Array& weight, const Array& bias, double eps) try {
   const CallScope scope(x);
   const Array a = to_inexact(x);
   want_vectors("batch_norm", a, 1, {{"weight", weight}, {"bias", bias}});
   std::vector<Array> out =
       bind_all(batch_norm_primitive, defined_of(a, {&weight, &bias}), 3, {eps, weight.defined(), bias.defined()});
   return {out[0], out[1], out[2]};
-}
+} catch (const std::bad_alloc&) { throw_no_memory("batch_norm", x.where()); }
 
 Array batch_norm_inference(const Operand& x, const Array& mean, const Array& var, const Array& weight,
-                           const Array& bias, double eps) {
+                           const Array& bias, double eps) try {
   const CallScope scope(x);
   const Array a = to_inexact(x);
   want_vectors("batch_norm_inference", a, 1,
                {{"mean", Operand(mean).array()}, {"var", Operand(var).array()}, {"weight", weight}, {"bias", bias}});
   const std::vector<Array> in = defined_of(a, {&mean, &var, &weight, &bias});
   return bind(batch_norm_inference_primitive, in, {eps, weight.defined(), bias.defined()});
-}
+} catch (const std::bad_alloc&) { throw_no_memory("batch_norm_inference", x.where()); }
 
 }  // namespace wengert

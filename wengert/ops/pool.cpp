@@ -307,7 +307,7 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
 }  // namespace
 
 Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
-                 std::array<int64_t, 2> padding) {
+                 std::array<int64_t, 2> padding) try {
   const CallScope scope(x, "max_pool2d");
   const Array a = to_inexact(x);
   const Params params = pool_params("max_pool2d", a, size, stride, padding);
@@ -317,14 +317,14 @@ Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<st
          "at most 256; for whole images use wg::max(x, {2, 3}, true)");
   }
   return bind_all(max_pool_primitive, {&a, 1}, 2, params)[0];
-}
+} catch (const std::bad_alloc&) { throw_no_memory("max_pool2d", x.where()); }
 
 Array avg_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
-                 std::array<int64_t, 2> padding) {
+                 std::array<int64_t, 2> padding) try {
   const CallScope scope(x, "avg_pool2d");
   const Array a = to_inexact(x);
   const Params params = pool_params("avg_pool2d", a, size, stride, padding);
   return bind(window_sum_primitive, a, params) * (1.0 / static_cast<double>(size[0] * size[1]));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("avg_pool2d", x.where()); }
 
 }  // namespace wengert

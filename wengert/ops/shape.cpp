@@ -461,31 +461,32 @@ Array flip(const Operand& x, const Axes& axes) {
   return detail::slice(a, place);
 }
 
-Array expand(const Operand& x, const Axes& axes) {
-  note_call(x);
+Array expand(const Operand& x, const Axes& axes) try {
+  const CallScope scope(x, "expand");
   const Array a = x.to_array();
   const int64_t rank = a.rank() + axes.size();
-  const std::string got = "x " + describe(a) + ", axes " + to_string(Param(axes));
+  const auto got = [&] { return "x " + describe(a) + ", axes " + to_string(Param(axes)); };
   if (rank > max_rank) {
-    fail(ErrorKind::shape, "expand-rank", "expand", got, "at most " + std::to_string(max_rank) + " axes in the result");
+    fail(ErrorKind::shape, "expand-rank", "expand", got(),
+         "at most " + std::to_string(max_rank) + " axes in the result");
   }
   std::array<bool, max_rank> added{};
   for (int64_t axis : axes) {
     if (axis < -rank || axis >= rank) {
-      fail(ErrorKind::shape, "axis-range", "expand", got,
+      fail(ErrorKind::shape, "axis-range", "expand", got(),
            "axes from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
     }
     bool& is_new = added[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
-    if (is_new) fail(ErrorKind::shape, "axis-repeated", "expand", got, "each axis once");
+    if (is_new) fail(ErrorKind::shape, "axis-repeated", "expand", got(), "each axis once");
     is_new = true;
   }
   Shape shape;
   for (int d = 0, next = 0; d < rank; ++d) shape.push_back(added[static_cast<size_t>(d)] ? Dim(1) : a.shape()[next++]);
   return reshape(a, shape);
-}
+} catch (const std::bad_alloc&) { throw_no_memory("expand", x.where()); }
 
-Array squeeze(const Operand& x, const Axes& axes) {
-  note_call(x);
+Array squeeze(const Operand& x, const Axes& axes) try {
+  const CallScope scope(x, "squeeze");
   const Array a = x.to_array();
   Axes gone;
   if (axes.empty()) {
@@ -502,7 +503,7 @@ Array squeeze(const Operand& x, const Axes& axes) {
     }
   }
   return reshape(a, without(a.shape(), gone));
-}
+} catch (const std::bad_alloc&) { throw_no_memory("squeeze", x.where()); }
 
 Array Array::transpose(std::source_location where) const { return wengert::transpose(Operand(*this, where)); }
 
