@@ -678,6 +678,14 @@ void parse_pool(const std::string& name, const std::string& numbers) {
                 "}\n  return c\n}");
 }
 
+/// A part of an array from `start` on, where the program that is called does not know where.
+void parse_sliced_in_call(int64_t start) {
+  parse_program("program(a: f32[3]) {\n  b: f32[2] = call(a) {program=program(a: f32[3]) at 1 {\n"
+                "    b: f32[2] = slice(a) {sizes=(2), strides=[1], dropped=[]} at [$0]\n    return b\n"
+                "  }, name=\"part\"} at [" +
+                std::to_string(start) + "]\n  return b\n}");
+}
+
 const Row programs[] = {
     {[] { parse_program("nonsense"); }, value, "program-parse",
      "parse_program: line 1, column 1: got \"nonsense\": wanted \"program\""},
@@ -700,6 +708,15 @@ const Row programs[] = {
      "parse_program: line 2, equation 0, add: a f32[2], b i32[]: wanted equal dtypes; convert with astype()"},
     {[] { parse_program("program() {\n  a: bool[2] = logical_not({1, 2}:bool[2])\n  return a\n}"); }, value, "program-parse",
      "parse_program: line 2, column 32: got \"2}:bool[2])\": wanted 0 or 1, since it is a bool"},
+    {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = layer_norm(x) {eps=1, weight=false, bias=false}\n  return y\n}"); },
+     value, "program-parse",
+     "parse_program: line 2, equation 0, layer_norm: has eps 1, wanted a number with a point or an exponent"},
+    {[] { parse_sliced_in_call(2); }, value, "program-parse",
+     "parse_program: line 2, equation 0, call: slice: x f32[3], sizes [2], strides [1], dropped []: wanted a slice "
+     "inside x, one size, stride and start for each axis"},
+    {[] { parse_sliced_in_call(-1); }, value, "program-parse",
+     "parse_program: line 2, equation 0, call: slice: x f32[3], sizes [2], strides [1], dropped []: wanted a slice "
+     "inside x, one size, stride and start for each axis"},
     {[] { const auto p = parse_program("program(x: f32[2]) {\n  return x\n}"); here(); run(*p, {small()}); }, value,
      "program-inputs", "run: input 0 is f32[2,3]: wanted f32[2], as the program has@"},
     {[] { const auto p = parse_program("program(x: f32[2]) {\n  return x\n}"); here(); run(*p, {}); }, value,

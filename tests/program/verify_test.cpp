@@ -60,7 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
             [](ProgramBuilder& p) {
               return Outputs{Atom::variable(add(p, "sum", {b}, {std::string("rows"), false}, {scalar_type}))};
             },
-            "verify: equation 1, sum: has parameters of other kinds than it takes; called at model.cpp:41"},
+            "verify: equation 1, sum: has axes \"rows\", wanted a list such as [0,1]; called at model.cpp:41"},
+        Row{"ParameterOfAnotherKindThatOnlyABodyReads",
+            [](ProgramBuilder& p) {
+              return Outputs{Atom::variable(add(p, "layer_norm", {b}, {int64_t{1}, false, false}, {pair_type}))};
+            },
+            "verify: equation 1, layer_norm: has eps 1, wanted a number with a point or an exponent; called at "
+            "model.cpp:41"},
         Row{"ParameterTooFew",
             [](ProgramBuilder& p) { return Outputs{Atom::variable(add(p, "sum", {b}, {Axes{0}}, {scalar_type}))}; },
             "verify: equation 1, sum: has 1 parameter, wanted 2; called at model.cpp:41"},

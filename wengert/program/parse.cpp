@@ -31,6 +31,28 @@ std::optional<std::string> operand_count_fault(const Primitive& primitive, size_
       (most > fewest ? "at least " : "") + std::to_string(fewest);
 }
 
+/// What is wrong with the kinds of the parameters. They are those of a sample, of which no primitive lacks any.
+std::optional<std::string> parameter_fault(const Primitive& primitive, const Params& params) {
+  if (params.size() != static_cast<int>(primitive.params.size())) {
+    return "has " + std::to_string(params.size()) + (params.size() == 1 ? " parameter" : " parameters") + ", wanted " +
+        std::to_string(primitive.params.size());
+  }
+  for (int i = 0; i < params.size(); ++i) {
+    const auto& samples = primitive.samples.cases;
+    const bool known = std::any_of(samples.begin(), samples.end(), [&](const Sample& sample) {
+      return sample.params.size() == params.size() && sample.params[i].index() == params[i].index();
+    });
+    if (known) continue;
+    static constexpr const char* kinds[] = {"true or false", "an integer", "a number with a point or an exponent",
+                                            "a dtype",       "a text",     "a list such as [0,1]",
+                                            "a shape",       "a program"};
+    static_assert(std::size(kinds) == std::variant_size_v<Param>);
+    return std::string("has ") + primitive.params[static_cast<size_t>(i)] + " " + to_string(params[i]) + ", wanted " +
+        kinds[samples.front().params[i].index()];
+  }
+  return {};
+}
+
 std::optional<Fault> find_fault(const Program& program) {
   uint32_t defined = static_cast<uint32_t>(program.input_count());
   for (size_t i = 0; i < program.equations().size(); ++i) {
@@ -42,21 +64,15 @@ std::optional<Fault> find_fault(const Program& program) {
     }
     if (const auto fault = operand_count_fault(*e.primitive, types.size())) return Fault{i, *fault};
     if (e.results != defined) return Fault{i, "its results are not the next variables"};
-    if (program.params(e).size() != static_cast<int>(e.primitive->params.size())) {
-      const int count = program.params(e).size();
-      return Fault{i,
-                   "has " + std::to_string(count) + (count == 1 ? " parameter" : " parameters") + ", wanted " +
-                       std::to_string(e.primitive->params.size())};
-    }
+    if (const auto fault = parameter_fault(*e.primitive, program.params(e))) return Fault{i, *fault};
     if (e.primitive->infer) {
       Types wanted;
       try {
         wanted = e.primitive->infer({*e.primitive, types, program.params(e), program.runtimes(e)});
-      } catch (const std::bad_variant_access&) {
-        return Fault{i, "has parameters of other kinds than it takes"};
       } catch (const Error& error) {  // "add: a f32[2], b i32[]: wanted equal dtypes; called at ..."
         const std::string text = error.what();
-        const size_t begin = std::strlen(e.primitive->name) + 2;
+        const std::string name = std::string(e.primitive->name) + ": ";
+        const size_t begin = text.starts_with(name) ? name.size() : 0;  // or of an equation inside of it
         return Fault{i, text.substr(begin, text.find("; called at") - begin)};
       }
       if (wanted.size() != e.result_count) {

@@ -11,6 +11,23 @@ ProgramPtr identity_program(int count, const Shape& shape = {2, 3}) {
   return builder.finish(x);
 }
 
+/// The rules of those equations of `program` that the call gives runtime parameters to: inside of it nobody knew them.
+void check_given(const Program& program, std::span<const RuntimeParam> given) {
+  for (const Equation& e : program.equations()) {
+    Runtimes actual(program.runtimes(e));
+    bool was_open = false;
+    for (int i = 0; i < actual.size(); ++i) {
+      if (!actual[i].symbolic()) continue;
+      was_open = true;
+      actual[i] = given[static_cast<size_t>(actual[i].slot)];
+    }
+    if (!was_open) continue;
+    std::vector<const Type*> types;
+    for (Atom a : program.operands(e)) types.push_back(program.type(a));
+    infer_types(*e.primitive, types, program.params(e), {actual.begin(), static_cast<size_t>(actual.size())});
+  }
+}
+
 }  // namespace
 
 const Primitive call_primitive{
@@ -23,6 +40,7 @@ const Primitive call_primitive{
         throw Error(ErrorKind::value, "program-inputs",
                     std::string(operation_name(in.primitive)) + ": " + fault + call_site());
       }
+      check_given(p, in.runtimes);
       Types types;
       for (Atom a : p.outputs()) types.push_back(p.type(a));
       return types;
