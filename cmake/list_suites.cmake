@@ -1,7 +1,7 @@
 # Read by ctest when it starts: makes every suite of a GoogleTest executable a test of its own, named
 # <prefix>.<suite>. A process per suite, not per case: loading oneDNN or clang again for each of thousands of cases
 # would take longer than the cases do. A process per executable would let one crash hide the rest.
-# Given: executable, prefix, and environment, the variables that tests run with. The tests' names are added to all_suites.
+# Given: executable, prefix, timeout in seconds, and environment, the variables that tests run with. The tests' names are added to all_suites.
 
 if(NOT EXISTS ${executable})
   add_test(${prefix} ${executable})  # not built: ctest says so
@@ -17,6 +17,6 @@ foreach(suite ${suites})
   string(STRIP "${suite}" suite)
   string(REGEX REPLACE "\\.$" "" name "${suite}")
   add_test("${prefix}.${name}" ${executable} "--gtest_filter=${suite}*" --gtest_brief=1)
-  set_tests_properties("${prefix}.${name}" PROPERTIES TIMEOUT 900 ENVIRONMENT "${environment}")
+  set_tests_properties("${prefix}.${name}" PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "${environment}")
   list(APPEND all_suites "${prefix}.${name}")
 endforeach()

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <regex>
@@ -78,22 +80,35 @@ TEST(Progress, IntoAPipeIsFlushedLineByLine) {
   EXPECT_TRUE(std::regex_search(text, text + size, std::regex("epoch 1/8  loss [^\n]*\n$")));
 }
 
-TEST(Progress, OnATerminalIsABarThatIsRedrawn) {
+/// What the loop prints on a terminal of so many columns; empty where there is no pseudo-terminal.
+std::string on_a_terminal(unsigned short columns) {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) GTEST_SKIP() << "wanted a pseudo-terminal";
+  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) return "";
+  const winsize size{24, columns, 0, 0};
+  ::ioctl(terminal, TIOCSWINSZ, &size);
   const int end = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
-  ASSERT_GE(end, 0);
   std::fflush(stdout);
   const int saved = ::dup(STDOUT_FILENO);
   ::dup2(end, STDOUT_FILENO);
   run_loop();
   ::dup2(saved, STDOUT_FILENO);
-  char text[512];
-  const ssize_t size = ::read(terminal, text, sizeof text);
+  char text[2048];
+  const ssize_t count = ::read(terminal, text, sizeof text);
   for (int file : {saved, end, terminal}) ::close(file);
-  ASSERT_GT(size, 0);
-  const std::string line(text, static_cast<size_t>(size));
-  EXPECT_EQ(line.find("\repoch 1/8 [########################] loss 0.5000"), 0u) << line;
+  return {text, static_cast<size_t>(std::max<ssize_t>(count, 0))};
+}
+
+TEST(Progress, OnATerminalIsABarThatIsRedrawnAndNoWiderThanIt) {
+  if (on_a_terminal(100).empty()) GTEST_SKIP() << "wanted a pseudo-terminal";
+  EXPECT_EQ(on_a_terminal(100).find("\repoch 1/8 [########################] loss 0.5000"), 0u) << on_a_terminal(100);
+  EXPECT_NE(on_a_terminal(0).find("] loss 0.5000"), std::string::npos) << "of unknown width";
+  for (unsigned short columns : {300, 80, 60, 10, 2}) {
+    const std::string text = on_a_terminal(columns);
+    const std::regex lines("(\r[^\r\n]{" + std::to_string(columns - 1) + "})+\r\n");  // the terminal adds \r to \n
+    EXPECT_TRUE(std::regex_match(text, lines)) << columns << ": " << text;
+  }
+  EXPECT_TRUE(std::regex_search(on_a_terminal(80), std::regex("epoch 1/8 \\[#+\\] loss 0.5000.* images/s  in \\d")))
+      << on_a_terminal(80);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-// The progress of a loop: on a terminal a bar that is redrawn in place; elsewhere (a file, a pipe) plain lines, each
+// The progress of a loop: on a terminal one line with a bar, redrawn in place and no wider than it; elsewhere (a file, a pipe) plain lines, each
 // flushed as a whole: one at the first step of a process, one every ten seconds, and one at the end of every loop.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -24,7 +25,8 @@ class Progress {
 
  private:
   void draw(const std::string& text, const char* end) const;
-  std::string bar() const;
+  std::string line_with_bar(const std::string& state) const;
+  std::string bar(size_t width) const;
 
   std::string label_, unit_;
   int64_t total_, done_, units_, first_done_, first_units_;
