@@ -434,7 +434,7 @@ const Row products[] = {
      "avg_pool2d: x f32[1,3,0,8], size 2, stride 2, padding 1: wanted images with rows and columns@"},
     {[] { here(); max_pool2d(small(), {2, 2}); }, shape, "pool-rank",
      "max_pool2d: x f32[2,3]: wanted x [N,C,H,W]@"},
-    {[] { here(); avg_pool2d(image(), {2, 2}, {{0, 1}}); }, value, "pool-window",
+    {[] { here(); avg_pool2d(image(), {2, 2}, {0, 1}); }, value, "pool-window",
      "avg_pool2d: x f32[1,3,8,8], size 2, stride 0, padding 0: wanted size and stride >= 1, padding at most half the "
      "size@"},
     {[] { here(); max_pool2d(image(), {2, 2}, {}, {2, 0}); }, value, "pool-window",

@@ -50,8 +50,8 @@ class Draw {
     return result;
   }
   Axes numbers() { return numbers(static_cast<int>(below(4))); }
-  std::array<int64_t, 2> pair() {
-    return chance(4) ? std::array{number(), number()} : std::array{1 + below(3), 1 + below(3)};
+  Pair pair() {
+    return chance(4) ? Pair{number(), number()} : Pair{1 + below(3), 1 + below(3)};
   }
 
   Array array(Dtype dtype, const Shape& shape) {
@@ -169,7 +169,7 @@ const Maker convolution = [](Draw& d) -> Call {
   const auto image = d.array(dtype, d.chance(6) ? d.shape() : Shape{d.length(), 2, 2 + d.length(), 2 + d.length()});
   const auto kernel =
       d.array(dtype, d.chance(6) ? d.shape() : Shape{2, d.one_of<int64_t>({1, 2, 2, 3}), d.length(), d.length()});
-  const auto padding = d.chance(2) ? std::array<int64_t, 2>{0, 1} : d.pair();
+  const auto padding = d.chance(2) ? Pair{0, 1} : d.pair();
   return [=, window = Window{d.pair(), padding, d.pair()}, groups = d.chance(3) ? d.number() : 1] {
     return conv2d(image, kernel, window, groups);
   };

@@ -45,6 +45,8 @@ TEST(Pools, StepByTheirSizeUnlessToldOtherwise) {
   EXPECT_EQ((nn::MaxPool2d{})(x).shape(), (Shape{1, 2, 2, 3}));
   EXPECT_EQ((nn::AvgPool2d{.size = {3, 3}})(x).shape(), (Shape{1, 2, 1, 2}));
   EXPECT_EQ((nn::MaxPool2d{.size = {3, 3}, .stride = {1, 1}, .padding = {1, 1}})(x).shape(), x.shape());
+  EXPECT_EQ((nn::MaxPool2d{.size = 3, .stride = 1, .padding = {1}})(x).shape(), x.shape());  // one number is both
+  EXPECT_EQ(nn::init(nn::Conv2d{1, 4, 3}, random::key(0)).weight.shape(), (Shape{4, 1, 3, 3}));
 }
 
 // BatchNorm ----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 
 namespace wg = wengert;
 using wg::Array;
+using wg::Pair;
 using wg::Shape;
 
 namespace {
@@ -87,7 +88,7 @@ TEST_P(Convolution, AgreesWithPlainLoops) {
   const Case k = GetParam();
   const Shape xs{k.n, k.c, k.h, k.w}, ws{k.o, k.c / k.groups, k.kh, k.kw};
   const auto x = random_values(xs, 1), w = random_values(ws, 2);
-  const wg::Window window{{k.stride, k.stride}, {k.padding, k.padding}, {k.dilation, k.dilation}};
+  const wg::Window window{k.stride, k.padding, k.dilation};
   const auto expected = plain_conv(x, w, k);
   wg::test::expect_close(wg::conv2d(wg::array(x, xs), wg::array(w, ws), window, k.groups).to_vector<double>(), expected,
                          1e-13);
@@ -100,7 +101,7 @@ TEST_P(Convolution, GradientsAgreeWithDifferences) {
   const Case k = GetParam();
   if (k.n == 0) return;
   const Shape xs{k.n, k.c, k.h, k.w}, ws{k.o, k.c / k.groups, k.kh, k.kw};
-  const wg::Window window{{k.stride, k.stride}, {k.padding, k.padding}, {k.dilation, k.dilation}};
+  const wg::Window window{k.stride, k.padding, k.dilation};
   expect_gradients([&](std::span<const Array> a) { return wg::conv2d(a[0], a[1], window, k.groups); },
                    {wg::array(random_values(xs, 1), xs), wg::array(random_values(ws, 2), ws)});
 }
@@ -109,13 +110,13 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Convolution, testing::ValuesIn(cases));
 
 struct PoolCase {
   int64_t n, c, h, w;
-  std::array<int64_t, 2> size;
-  std::optional<std::array<int64_t, 2>> stride;  // nothing: that of the size
-  std::array<int64_t, 2> padding;
+  Pair size;
+  Pair stride;  // 0: that of the size
+  Pair padding;
 };
 
 void PrintTo(const PoolCase& k, std::ostream* out) {
-  const auto stride = k.stride.value_or(k.size);
+  const Pair stride = k.stride == Pair() ? k.size : k.stride;
   *out << k.h << "x" << k.w << ", windows " << k.size[0] << "x" << k.size[1] << ", stride " << stride[0] << ","
        << stride[1] << ", padding " << k.padding[0] << "," << k.padding[1];
 }
@@ -126,7 +127,7 @@ struct Pooled {
 };
 
 Pooled plain_pool(const std::vector<double>& x, const std::vector<double>& weights, const PoolCase& k) {
-  const auto stride = k.stride.value_or(k.size);
+  const Pair stride = k.stride == Pair() ? k.size : k.stride;
   const int64_t p = (k.h + 2 * k.padding[0] - k.size[0]) / stride[0] + 1,
                 q = (k.w + 2 * k.padding[1] - k.size[1]) / stride[1] + 1;
   Pooled y;
@@ -159,14 +160,11 @@ Pooled plain_pool(const std::vector<double>& x, const std::vector<double>& weigh
 }
 
 const PoolCase pool_cases[] = {
-    {2, 3, 4, 6, {2, 2}, {}, {0, 0}},
-    {1, 2, 7, 5, {3, 2}, {}, {0, 0}},        // rows and columns that no window reaches
-    {2, 1, 6, 7, {2, 3}, {{1, 2}}, {0, 0}},  // windows that overlap
-    {1, 3, 7, 9, {2, 2}, {{3, 4}}, {0, 0}},  // gaps between them
-    {2, 2, 5, 6, {3, 2}, {{2, 1}}, {1, 1}},
-    {1, 2, 3, 8, {2, 5}, {{2, 5}}, {1, 0}},
-    {1, 5, 3, 4, {3, 4}, {}, {0, 0}},        // one window
-    {3, 1, 1, 1, {2, 2}, {{1, 1}}, {1, 1}},  // mostly padding
+    {2, 3, 4, 6, 2, 0, 0},           {1, 2, 7, 5, {3, 2}, 0, 0},  // rows and columns that no window reaches
+    {2, 1, 6, 7, {2, 3}, {1, 2}, 0},                              // windows that overlap
+    {1, 3, 7, 9, 2, {3, 4}, 0},                                   // gaps between them
+    {2, 2, 5, 6, {3, 2}, {2, 1}, 1}, {1, 2, 3, 8, {2, 5}, {2, 5}, {1, 0}}, {1, 5, 3, 4, {3, 4}, 0, 0},  // one window
+    {3, 1, 1, 1, 2, 1, 1},  // mostly padding
 };
 
 class Pools : public testing::TestWithParam<PoolCase> {};
@@ -208,7 +206,7 @@ TEST(Pooling, MaxTakesTheFirstLargest) {
 // Padding is smaller than every element, so it must not be chosen where a window holds nothing larger than -inf.
 TEST(Pooling, MaxNeverChoosesPadding) {
   const double low = -INFINITY;
-  const auto pool = [](const Array& x) { return wg::max_pool2d(x, {3, 3}, {{2, 2}}, {1, 1}); };
+  const auto pool = [](const Array& x) { return wg::max_pool2d(x, {3, 3}, {2, 2}, {1, 1}); };
   const auto gradient = [&](const std::vector<double>& image) {
     const Array x = wg::array(image, {1, 1, 3, 3});
     const auto f = [&](const Array& a) { return wg::sum(pool(a) * wg::array({{1.0, 2.0}, {4.0, 8.0}})); };
@@ -229,8 +227,8 @@ TEST(Pooling, GradientsAgreeWithDifferences) {
   const Shape shape{2, 3, 6, 7};
   const Array x = wg::array(random_values(shape, 3), shape);
   expect_gradients([](std::span<const Array> a) { return wg::max_pool2d(a[0], {2, 2}); }, {x});
-  expect_gradients([](std::span<const Array> a) { return wg::max_pool2d(a[0], {3, 3}, {{2, 2}}, {1, 1}); }, {x});
-  expect_gradients([](std::span<const Array> a) { return wg::avg_pool2d(a[0], {3, 2}, {{2, 1}}, {1, 0}); }, {x});
+  expect_gradients([](std::span<const Array> a) { return wg::max_pool2d(a[0], {3, 3}, {2, 2}, {1, 1}); }, {x});
+  expect_gradients([](std::span<const Array> a) { return wg::avg_pool2d(a[0], {3, 2}, {2, 1}, {1, 0}); }, {x});
 }
 
 }  // namespace

@@ -66,8 +66,8 @@ TEST(LongOperands, WindowsHaveTheSameBitsOnAnyNumberOfThreads) {
   expect_same_bits("conv2d", [](auto in) { return conv2d(in[0], in[1], {.padding = {1, 1}}); }, {x, w});
   expect_same_bits("conv2d with stride", [](auto in) { return conv2d(in[0], in[1], {.stride = {2, 2}}); }, {x, w});
   expect_same_bits("max_pool2d", [](const Array& v) { return max_pool2d(v, {2, 2}); }, x);
-  expect_same_bits("overlapping max_pool2d", [](const Array& v) { return max_pool2d(v, {3, 3}, {{2, 2}}, {1, 1}); }, x);
-  expect_same_bits("avg_pool2d", [](const Array& v) { return avg_pool2d(v, {3, 3}, {{2, 2}}, {1, 1}); }, x);
+  expect_same_bits("overlapping max_pool2d", [](const Array& v) { return max_pool2d(v, {3, 3}, {2, 2}, {1, 1}); }, x);
+  expect_same_bits("avg_pool2d", [](const Array& v) { return avg_pool2d(v, {3, 3}, {2, 2}, {1, 1}); }, x);
 }
 
 }  // namespace

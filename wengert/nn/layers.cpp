@@ -14,10 +14,6 @@
 namespace wengert::nn {
 namespace {
 
-std::optional<Pair> stride_or_size(const Pair& stride) {
-  return stride[0] == 0 ? std::nullopt : std::optional<Pair>(stride);
-}
-
 /// Layers begin without parameters; one that is called before nn::init says so.
 const Array& initialized(const Array& parameter, const char* layer, const char* name) {
   if (!parameter.defined()) {
@@ -88,11 +84,11 @@ Array Conv2d::operator()(const Operand& x) const {
 
 Array MaxPool2d::operator()(const Operand& x) const {
   const detail::LayerScope place(*this);
-  return max_pool2d(x, size, stride_or_size(stride), padding);
+  return max_pool2d(x, size, stride, padding);
 }
 Array AvgPool2d::operator()(const Operand& x) const {
   const detail::LayerScope place(*this);
-  return avg_pool2d(x, size, stride_or_size(stride), padding);
+  return avg_pool2d(x, size, stride, padding);
 }
 
 Array Dropout::operator()(const Operand& x, Context& context) const {

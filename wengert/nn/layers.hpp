@@ -8,8 +8,6 @@
 
 namespace wengert::nn {
 
-using Pair = std::array<int64_t, 2>;
-
 /// y = x @ weight + bias. x: [..., in], y: [..., out], weight: [in, out], bias: [out].
 struct Linear {
   int64_t in = 0, out = 0;
@@ -23,8 +21,8 @@ struct Linear {
 /// Convolution of images [N, in, H, W] with weight [out, in/groups, I, J], and bias [out]. See conv2d.
 struct Conv2d {
   int64_t in = 0, out = 0;
-  Pair size = {1, 1};
-  Pair stride = {1, 1}, padding = {0, 0}, dilation = {1, 1};
+  Pair size = 1;
+  Pair stride = 1, padding = 0, dilation = 1;
   int64_t groups = 1;
   bool with_bias = true;
   Array weight = {}, bias = {};
@@ -35,15 +33,15 @@ struct Conv2d {
 
 /// Largest element of every window; a stride of 0 is the size.
 struct MaxPool2d {
-  Pair size = {2, 2};
-  Pair stride = {0, 0}, padding = {0, 0};
+  Pair size = 2;
+  Pair stride = 0, padding = 0;
   Array operator()(const Operand& x) const;
 };
 
 /// Mean of every window; a stride of 0 is the size.
 struct AvgPool2d {
-  Pair size = {2, 2};
-  Pair stride = {0, 0}, padding = {0, 0};
+  Pair size = 2;
+  Pair stride = 0, padding = 0;
   Array operator()(const Operand& x) const;
 };
 

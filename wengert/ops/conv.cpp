@@ -219,7 +219,7 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
   const Dtype dtype = promote(x.dtype(), x.weak(), w.dtype(), w.weak());
   const Array a = convert(to_inexact(x), is_inexact(dtype) ? dtype : Dtype::float32);
   const Array b = convert(to_inexact(w), a.dtype());
-  const auto two = [](const std::array<int64_t, 2>& v) { return to_string(Param(Axes{v[0], v[1]})); };
+  const auto two = [](const Pair& v) { return to_string(Param(Axes{v[0], v[1]})); };
   const auto got = [&] {
     return "x " + describe(a) + ", w " + describe(b) + ", stride " + two(window.stride) + ", padding " +
         two(window.padding) + ", dilation " + two(window.dilation) + ", groups " + std::to_string(groups);
@@ -244,7 +244,7 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
       fail(ErrorKind::shape, "conv-size", "conv2d", got(), "a window that fits on the padded image");
     }
   }
-  const auto pair = [](const std::array<int64_t, 2>& v) { return Axes{v[0], v[1]}; };
+  const auto pair = [](const Pair& v) { return Axes{v[0], v[1]}; };
   return bind(conv_primitive, a, b,
               {pair(window.stride), pair(window.padding), pair(window.dilation), groups, image, kernel, a.dtype(),
                std::string("highest")});

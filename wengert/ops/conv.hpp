@@ -1,17 +1,16 @@
 // Two-dimensional convolution over images in NCHW order (logical order; memory may be channels-last).
 #pragma once
 
-#include <array>
-
 #include "wengert/ops/operand.hpp"
+#include "wengert/ops/pair.hpp"
 
 namespace wengert {
 
-/// How a window moves over an image: rows first, then columns.
+/// How a window moves over an image.
 struct Window {
-  std::array<int64_t, 2> stride = {1, 1};
-  std::array<int64_t, 2> padding = {0, 0};  // zeros on both sides of each axis
-  std::array<int64_t, 2> dilation = {1, 1};
+  Pair stride = 1;
+  Pair padding = 0;  // zeros on both sides of each axis
+  Pair dilation = 1;
 };
 
 /// y[n,o,p,q] = sum over c,i,j of x[n, c, p*stride + i*dilation - padding, ...] * w[o,c,i,j].

@@ -285,9 +285,8 @@ const Primitive window_spread_primitive{
 
 namespace {
 
-Params pool_params(const char* operation, const Array& x, const std::array<int64_t, 2>& size,
-                   const std::optional<std::array<int64_t, 2>>& given, const std::array<int64_t, 2>& padding) {
-  const std::array<int64_t, 2> stride = given.value_or(size);
+Params pool_params(const char* operation, const Array& x, const Pair& size, const Pair& given, const Pair& padding) {
+  const Pair stride = given == Pair() ? size : given;
   if (x.rank() != 4) fail(ErrorKind::shape, "pool-rank", operation, "x " + describe(x), "x [N,C,H,W]");
   for (size_t a = 0; a < 2; ++a) {
     const std::string got = "x " + describe(x) + ", size " + std::to_string(size[a]) + ", stride " +
@@ -306,8 +305,7 @@ Params pool_params(const char* operation, const Array& x, const std::array<int64
 
 }  // namespace
 
-Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
-                 std::array<int64_t, 2> padding) try {
+Array max_pool2d(const Operand& x, Pair size, Pair stride, Pair padding) try {
   const CallScope scope(x, "max_pool2d");
   const Array a = to_inexact(x);
   const Params params = pool_params("max_pool2d", a, size, stride, padding);
@@ -319,8 +317,7 @@ Array max_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<st
   return bind_all(max_pool_primitive, {&a, 1}, 2, params)[0];
 } catch (const std::bad_alloc&) { throw_no_memory("max_pool2d", x.where()); }
 
-Array avg_pool2d(const Operand& x, std::array<int64_t, 2> size, std::optional<std::array<int64_t, 2>> stride,
-                 std::array<int64_t, 2> padding) try {
+Array avg_pool2d(const Operand& x, Pair size, Pair stride, Pair padding) try {
   const CallScope scope(x, "avg_pool2d");
   const Array a = to_inexact(x);
   const Params params = pool_params("avg_pool2d", a, size, stride, padding);

@@ -178,7 +178,10 @@ inline constexpr bool is_list = false;
 template <class T, class A>
 inline constexpr bool is_list<std::vector<T, A>> = !std::same_as<T, bool>;
 template <class T, size_t n>
-inline constexpr bool is_list<std::array<T, n>> = true;
+void as_array(const std::array<T, n>&);
+template <class T>
+  requires requires(const T& x) { as_array(x); }  // classes of the library that are one by inheritance too
+inline constexpr bool is_list<T> = true;
 
 template <class T>
 inline constexpr bool is_map = false;
