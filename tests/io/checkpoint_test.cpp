@@ -145,6 +145,15 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
             "dtype checkpoint-dtype: load_checkpoint: c.npz: layers[1].weight: is f32[2,3]: wanted f64[2,3]");
   EXPECT_EQ(error([](Tree& t) { t.named["more"] = ones({2}); }),
             "value checkpoint-missing: load_checkpoint: c.npz: named[\"more\"]: is not in it: wanted f32[2]");
+  // Undefined arrays take what was saved there, and nothing else: an untrained layer is not to go unnoticed.
+  EXPECT_EQ(
+      error([](Tree& t) { t.layers.push_back({}); }),
+      "value checkpoint-missing: load_checkpoint: c.npz: layers[2].weight: is not in it: wanted only what was saved; "
+      "give a tree of the same layers, or name a part of it");
+  EXPECT_EQ(
+      error([](Tree& t) { t.named["more"] = Array(); }),
+      "value checkpoint-missing: load_checkpoint: c.npz: named[\"more\"]: is not in it: wanted only what was saved; "
+      "give a tree of the same layers, or name a part of it");
   EXPECT_EQ(
       error([](Tree& t) { t.layers.pop_back(); }),
       "value checkpoint-extra: load_checkpoint: c.npz: layers[1].bias: is in it: wanted only arrays that the tree has; "
@@ -158,7 +167,7 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
       "value checkpoint-value: load_checkpoint: c.npz: text: was 'a' and is 'b': wanted the value that was saved; "
       "numbers and texts in a tree are static: give the same ones, or hold what changes in an array");
   EXPECT_EQ(error_of([&] { io::load_checkpoint(fixture("stored.npz"), Tree()); }, fixture("")),
-            "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 1: wanted a file of "
+            "io checkpoint-format: load_checkpoint: stored.npz: is no checkpoint of version 2: wanted a file of "
             "save_checkpoint; read_npz reads others");
 }
 

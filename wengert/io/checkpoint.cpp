@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "wengert/io/npz.hpp"
 #include "wengert/io/zip.hpp"
@@ -18,7 +19,7 @@ using tree::detail::StaticValue;
 constexpr const char* operation = "load_checkpoint";
 constexpr const char* description_name = "checkpoint.json";
 constexpr const char* format_name = "wengert-checkpoint";
-constexpr int format_version = 1;
+constexpr int format_version = 2;
 
 /// The static values of a tree that mean the same in every process, by path.
 class Values final : public tree::detail::Visitor {
@@ -71,6 +72,7 @@ bool is_below(std::string_view part, std::string_view path) {
 struct Description {
   std::map<std::string, std::string> values;
   std::map<std::string, std::vector<uint64_t>> order;  // of the axes in memory
+  std::set<std::string> undefined;                     // leaves that the tree had, and no array
 
   std::string text() const {
     std::string lines = "{\n \"format\": " + quoted(format_name) + ",\n \"version\": " + std::to_string(format_version);
@@ -88,6 +90,9 @@ struct Description {
       return list + "]";
     });
     add_section("values", values, [](const auto& value) { return quoted(stored(value)); });
+    std::map<std::string, bool> leaves;
+    for (const std::string& path : undefined) leaves[path] = true;
+    add_section("undefined", leaves, [](bool) { return std::string("true"); });
     return lines + "\n}\n";
   }
 
@@ -100,15 +105,13 @@ class DescriptionReader final : public json::json_sax_t {
  public:
   Description result;
   /// Whether nothing is missing, after all was read.
-  bool is_whole() const { return has_format_ && has_version_ && has_values_ && has_order_; }
+  bool is_whole() const { return has_format_ && has_version_ && sections_.size() == 3; }
 
   bool start_object(std::size_t) override {
     if (depth_ == 0) return ++depth_ == 1;
     if (depth_ > 1) return false;
-    if (section_ == "values") has_values_ = true;
-    else if (section_ == "order") has_order_ = true;
-    else return false;
-    return ++depth_ == 2;
+    sections_.insert(section_);
+    return ++depth_ == 2 && (section_ == "values" || section_ == "order" || section_ == "undefined");
   }
   bool key(string_t& name) override {
     (depth_ == 1 ? section_ : name_) = name;
@@ -136,7 +139,11 @@ class DescriptionReader final : public json::json_sax_t {
   }
   bool number_integer(int64_t) override { return false; }
   bool number_float(double, const string_t&) override { return false; }
-  bool boolean(bool) override { return false; }
+  bool boolean(bool is_undefined) override {
+    if (depth_ != 2 || section_ != "undefined") return false;
+    result.undefined.insert(name_);
+    return is_undefined;
+  }
   bool null() override { return false; }
   bool binary(json::binary_t&) override { return false; }
   bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
@@ -145,7 +152,8 @@ class DescriptionReader final : public json::json_sax_t {
   int depth_ = 0;
   std::string section_, name_;
   std::vector<uint64_t>* axes_ = nullptr;  // of the order that is being read
-  bool has_format_ = false, has_version_ = false, has_values_ = false, has_order_ = false;
+  bool has_format_ = false, has_version_ = false;
+  std::set<std::string> sections_;
 };
 
 /// An open checkpoint.
@@ -161,11 +169,12 @@ class Reader {
     description_ = read_description(*description);
   }
 
-  /// What was saved there; undefined where nothing was.
+  /// What was saved there; undefined where an undefined array was.
   Array take(const std::string& path, const Array& like) {
     const auto found = arrays_.find(path);
     if (found == arrays_.end()) {
       if (like.defined()) fail(ErrorKind::value, "checkpoint-missing", path + ": is not in it", describe(like));
+      if (!description_.undefined.contains(stored(path))) fail_missing(path);
       return {};
     }
     const Array x = read_array(*zip_.open(*found->second));
@@ -185,7 +194,8 @@ class Reader {
   }
   void want_value(const std::string& path, const std::string& text) const {
     const auto saved = description_.values.find(stored(path));
-    if (saved == description_.values.end() || saved->second == stored(text)) return;
+    if (saved == description_.values.end()) fail_missing(path);
+    if (saved->second == stored(text)) return;
     fail(
         ErrorKind::value, "checkpoint-value", path + ": was " + saved->second + " and is " + stored(text),
         "the value that was saved; numbers and texts in a tree are static: give the same ones, or hold what changes in an "
@@ -196,6 +206,10 @@ class Reader {
   [[noreturn]] void fail(ErrorKind kind, const char* id, const std::string& got, const std::string& wanted) const {
     throw Error(kind, id,
                 std::string(operation) + ": " + path_ + ": " + shown(got) + ": wanted " + wanted + called_at({}));
+  }
+  [[noreturn]] void fail_missing(const std::string& path) const {
+    fail(ErrorKind::value, "checkpoint-missing", path + ": is not in it",
+         "only what was saved; give a tree of the same layers, or name a part of it");
   }
   [[noreturn]] void not_a_checkpoint() const {
     fail(ErrorKind::io, "checkpoint-format", "is no checkpoint of version " + std::to_string(format_version),
@@ -257,10 +271,14 @@ void save_checkpoint(const std::string& path, const void* tree, tree::detail::Wa
   const std::vector<Array> leaves = tree::detail::leaves_of(tree, walk);
   Values values;
   walk(tree, values);
-  Description description{.values = std::move(values.texts), .order = {}};
+  Description description;
+  description.values = std::move(values.texts);
   ZipWriter zip("save_checkpoint", path);
   for (size_t i = 0; i < leaves.size(); ++i) {
-    if (!leaves[i].defined()) continue;
+    if (!leaves[i].defined()) {
+      description.undefined.insert(paths[i]);
+      continue;
+    }
     add_array(zip, paths[i], leaves[i], "save_checkpoint", where);
     const Layout& layout = leaves[i].layout();
     if (layout.dense && !layout.contiguous) {

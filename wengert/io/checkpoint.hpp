@@ -27,8 +27,8 @@ void save_checkpoint(const std::string& path, const T& tree,
 }
 
 /// The tree that was saved there: a copy of `like` with other arrays. Arrays of `like` that are defined say which dtype
-/// and shape is wanted; those that are not take what the file has, if anything. Static values (numbers, strings, enums)
-/// must be those that were saved. With `part`, only what stood below that path is looked at: load_checkpoint(path, net,
+/// and shape is wanted; those that are not take what the file has there. Static values (numbers, strings, enums) must
+/// be those that were saved. With `part`, only what stood below that path is looked at: load_checkpoint(path, net,
 /// "net"). Errors, naming file and path: io (missing, corrupt, no checkpoint), shape, dtype, value (an array too many
 /// or too few, another static value).
 template <class T>
