@@ -9,6 +9,7 @@ if(TARGET wengert_clang)
 endif()
 install(DIRECTORY wengert DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN *.hpp PATTERN abi.h)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(EXPORT wengert NAMESPACE wengert:: FILE wengert-targets.cmake DESTINATION ${package_folder})
 
 file(WRITE ${PROJECT_BINARY_DIR}/wengert-config.cmake [[

@@ -1,6 +1,9 @@
-// Arrays, derivatives, models and optimizers. Beside it: wengert/data/dataset.hpp, wengert/train/train.hpp,
-// wengert/io/npz.hpp, wengert/io/checkpoint.hpp.
+// Arrays, derivatives, models, optimizers and files. Beside it: wengert/data/dataset.hpp, wengert/train/train.hpp.
 #pragma once
+
+#if __cplusplus < 202002L
+#error "Wengert needs C++20: compile with -std=c++20"
+#endif
 
 #include "wengert/array/array.hpp"
 #include "wengert/diff/check_grads.hpp"

@@ -175,6 +175,8 @@ const Row shapes[] = {
     {[] { here(); concatenate({small(), none()}); }, state, "array-undefined",
      "array: got a default-constructed or moved-from handle: wanted an array with values; a layer's parameters are "
      "made by wg::nn::init(net, key), integer leaves have no gradient@"},
+    {[] { here(); stack({zeros({1, 1, 1, 1, 1, 1, 1, 1})}); }, shape, "stack-rank",
+     "stack: operand 0 f32[1,1,1,1,1,1,1,1]: wanted arrays of at most 7 axes@"},
     {[] { here(); stack({small(), other()}); }, shape, "stack-shape",
      "stack: operand 0 f32[2,3], operand 1 f32[4,5]: wanted arrays of one shape@"},
     {[] { here(); split(small(), 2, 1); }, shape, "split-sections",
@@ -421,10 +423,10 @@ const Row products[] = {
      "and w [O,C/groups,I,J]@"},
     {[] { here(); conv2d(image(), kernel(), {.stride = {1, 0}}); }, value, "conv-window",
      "conv2d: x f32[1,3,8,8], w f32[6,3,3,3], stride [1,0], padding [0,0], dilation [1,1], groups 1: wanted stride "
-     "and dilation >= 1, padding >= 0@"},
+     "and dilation >= 1, padding from 0 to 2^58@"},
     {[] { here(); conv2d(image(), kernel(), {.padding = {-1, 0}}); }, value, "conv-window",
      "conv2d: x f32[1,3,8,8], w f32[6,3,3,3], stride [1,1], padding [-1,0], dilation [1,1], groups 1: wanted stride "
-     "and dilation >= 1, padding >= 0@"},
+     "and dilation >= 1, padding from 0 to 2^58@"},
     {[] { here(); conv2d(image(), kernel(), {.dilation = {1, 4}}); }, shape, "conv-size",
      "conv2d: x f32[1,3,8,8], w f32[6,3,3,3], stride [1,1], padding [0,0], dilation [1,4], groups 1: wanted a window "
      "that fits on the padded image@"},
@@ -572,6 +574,12 @@ const Row transformations[] = {
      "matmul: a f32[2,3], b f32[4,5]: wanted last dimension of a == second to last of b@, in grad(loss)"},
     {[] { here(); grad(twice, "loss")(whole()); }, dtype, "grad-argument",
      "grad(loss): argument i64[2]: wanted a floating-point array; convert integers with x.astype(wg::float32)@"},
+    {[] { here(); grad([](const nn::Linear&) { return array(1.f); }, "loss")(nn::Linear{2, 3}); }, state, "grad-undefined",
+     "grad(loss): argument of nothing but undefined arrays: wanted a floating-point array; the parameters of a network "
+     "are made by wg::nn::init(net, key)@"},
+    {[] { here(); grad(twice, "loss")(none()); }, state, "grad-undefined",
+     "grad(loss): argument nothing: wanted a floating-point array; the parameters of a network are made by "
+     "wg::nn::init(net, key)@"},
     {[] { here(); grad(twice, "loss")(3); }, dtype, "grad-argument",
      "grad(loss): argument i32[]: wanted a floating-point array; write a number as 3.0f, convert integers with "
      "x.astype(wg::float32)@"},
@@ -711,6 +719,10 @@ const Row programs[] = {
     {[] { parse_program("program(x: f32[2]) {\n  y: f32[2] = layer_norm(x) {eps=1, weight=false, bias=false}\n  return y\n}"); },
      value, "program-parse",
      "parse_program: line 2, equation 0, layer_norm: has eps 1, wanted a number with a point or an exponent"},
+    {[] { parse_program("program(x: f32[2,3]) {\n  y: f32[2,3] = layer_norm(x) {eps=0.1, weight=true, bias=true}\n  return y\n}"); },
+     value, "program-parse",
+     "parse_program: line 2, equation 0, layer_norm: x f32[2,3], eps 0.1, weight true, bias true: wanted weight and bias "
+     "beside x where the parameters say so"},
     {[] { parse_sliced_in_call(2); }, value, "program-parse",
      "parse_program: line 2, equation 0, call: slice: x f32[3], sizes [2], strides [1], dropped []: wanted a slice "
      "inside x, one size, stride and start for each axis"},
@@ -881,6 +893,15 @@ const Row models[] = {
      "optimizer-tree",
      "sgd: 1 parameter, 0 leaves of the gradient: wanted trees of one structure@"},
     {[] { const auto adam = optim::adam(0.1);
+       here(); adam.update(List{none()}, adam.init(List{small()}), List{small()}); }, state,
+     "optimizer-parameter",
+     "adam: a gradient but no parameter for '[0]': wanted parameters; those that were moved into update() are in what "
+     "it returned@"},
+    {[] { const auto sgd = optim::sgd(0.1); here(); sgd.update(none(), sgd.init(none()), small()); }, state,
+     "optimizer-parameter",
+     "sgd: a gradient but no parameter: wanted parameters; those that were moved into update() are in what it "
+     "returned@"},
+    {[] { const auto adam = optim::adam(0.1);
        here(); adam.update(List{small()}, adam.init(List{none()}), List{small()}); }, state,
      "optimizer-state",
      "adam: a gradient but no state for '[0]': wanted the state that init() makes for these parameters@"},
@@ -987,6 +1008,15 @@ const Row files[] = {
      "write_metrics: /dev/full: is no regular file: wanted a name for a file@"},
     {[] { here(); train::write_report(missing() + "/r.html", {}); }, io, "file-write",
      "write_report: %/missing/r.html.tmp: No such file or directory: wanted a folder that can be written to@"},
+    {[] { here(); train::write_report(missing(), {.title = "", .facts = {}, .epochs = {}, .classes = {"a"}, .confusion = {}, .mistakes = {}}); },
+     value, "report-classes",
+     "write_report: a confusion matrix of 0 rows, 1 classes: wanted a row for each class@"},
+    {[] { here(); train::write_report(missing(), {.title = "", .facts = {}, .epochs = {}, .classes = {"a"}, .confusion = {{1, 2}}, .mistakes = {}}); },
+     value, "report-classes",
+     "write_report: a row of 2 numbers in the confusion matrix, 1 classes: wanted a number for each class@"},
+    {[] { here(); train::write_report(missing(), {.title = "", .facts = {}, .epochs = {}, .classes = {"a"}, .confusion = {{1}}, .mistakes = {{small(), 0, -1}}}); },
+     value, "report-classes",
+     "write_report: a mistake of class -1: wanted a class from 0 to 0@"},
     {[] { here(); memory::set_cap(-1); }, value, "memory-size-negative",
      "set_cap: -1: wanted a number of bytes, 0 or more@"},
     {[] { here(); memory::set_cache_cap(-1); }, value, "memory-size-negative",

@@ -230,12 +230,10 @@ Values extreme_values(Dtype dtype) {
   }
 }
 
-/// sin and cos promise nothing but numbers within [-1, 1] for float64 arguments from 2^48 on: see their room.
 Values extreme_values(const Primitive& p, Dtype dtype) {
   Values values = extreme_values(dtype);
-  if (dtype == float64 && (p.name == std::string("sin") || p.name == std::string("cos"))) {
-    std::erase_if(values, [](Real x) { return std::isfinite(x) && std::fabs(x) >= 0x1p48L; });
-  }
+  std::erase_if(values,
+                [&](Real x) { return dtype == float64 && std::isfinite(x) && std::fabs(x) >= p.samples.reach; });
   return values;
 }
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <string>
 
 namespace wengert {
 
-/// `value` as C's formats e, f and g write it in the locale "C".
+/// `value` as C's formats e, f and g write it in the locale "C"; NaN has no sign.
 inline std::string number_text(double value, std::chars_format format, int precision) {
+  if (std::isnan(value)) return "nan";  // whatever its sign
   char text[512];
   return {text, std::to_chars(text, text + sizeof text, value, format, precision).ptr};
 }

@@ -1,5 +1,7 @@
 #include "wengert/diff/grad.hpp"
 
+#include <algorithm>
+
 #include "wengert/diff/jvp.hpp"
 
 namespace wengert::diff {
@@ -9,6 +11,15 @@ void check_arguments(const Arguments& arguments, const Label& label) {
   if (arguments.active.any()) return;
   std::string got;
   for (const Array& x : arguments.leaves) got += (got.empty() ? "" : ", ") + describe(x);
+  const bool empty = !arguments.leaves.empty() &&
+      std::none_of(arguments.leaves.begin(), arguments.leaves.end(), [](const Array& x) { return x.defined(); });
+  if (empty) {
+    throw Error(ErrorKind::state, "grad-undefined",
+                label.text() + ": argument " +
+                    (arguments.leaves.size() == 1 ? "nothing" : "of nothing but undefined arrays") +
+                    ": wanted a floating-point array; the parameters of a network are made by wg::nn::init(net, key)" +
+                    label.call_site());
+  }
   const bool number = arguments.leaves.size() == 1 && arguments.leaves[0].defined() && arguments.leaves[0].rank() == 0;
   throw Error(ErrorKind::dtype, "grad-argument",
               label.text() + ": argument " + (got.empty() ? "without arrays" : got) +

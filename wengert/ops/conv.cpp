@@ -237,7 +237,7 @@ Array conv2d(const Operand& x, const Operand& w, const Window& window, int64_t g
     image.push_back(a.dim(2 + i));
     kernel.push_back(b.dim(2 + i));
     if (window.stride[u] < 1 || window.dilation[u] < 1 || window.padding[u] < 0 || window.padding[u] > max_size) {
-      fail(ErrorKind::value, "conv-window", "conv2d", got(), "stride and dilation >= 1, padding >= 0");
+      fail(ErrorKind::value, "conv-window", "conv2d", got(), "stride and dilation >= 1, padding from 0 to 2^58");
     }
     const int64_t room = image[i] + 2 * window.padding[u] - 1;  // for the distance of the window's ends
     if (kernel[i] < 1 || room < 0 || (kernel[i] > 1 && window.dilation[u] > room / (kernel[i] - 1))) {

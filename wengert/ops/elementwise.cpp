@@ -264,7 +264,7 @@ const Primitive sin_primitive{
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return cos(e.in()) * d[0]; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("sin", k(0, i))}; },
-    .samples = {unary_cases, {-3, 3}, {0, 1000, inf, nan}},
+    .samples = {.cases = unary_cases, .range = {-3, 3}, .special = {0, 1000, inf, nan}, .reach = 0x1p48},
 };
 
 const Primitive cos_primitive{
@@ -274,7 +274,7 @@ const Primitive cos_primitive{
     .infer = same_inexact,
     .tangent = [](const RuleEquation& e, Tangents d) -> Results { return -sin(e.in()) * d[0]; },
     .lower = [](Lowering& k, const Coordinates& i) -> Values { return {math("cos", k(0, i))}; },
-    .samples = {unary_cases, {-3, 3}, {0, 1000, inf, nan}},
+    .samples = {.cases = unary_cases, .range = {-3, 3}, .special = {0, 1000, inf, nan}, .reach = 0x1p48},
 };
 
 const Primitive tanh_primitive{

@@ -204,6 +204,9 @@ Array stack(const std::vector<Array>& arrays, int64_t axis, std::source_location
          "arrays of one shape");
   }
   const int64_t rank = arrays[0].rank() + 1;
+  if (rank > max_rank) {
+    fail(ErrorKind::shape, "stack-rank", "stack", operand_text(arrays, 0), "arrays of at most 7 axes");
+  }
   if (axis < -rank || axis >= rank) {
     fail(ErrorKind::shape, "axis-range", "stack", operand_text(arrays, 0) + ", axis " + std::to_string(axis),
          "an axis from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));

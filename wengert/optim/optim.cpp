@@ -120,8 +120,12 @@ namespace {
 Array rank0(double value) { return wengert::detail::scalar(value, float64, false); }
 
 /// Steps whose leaves have a gradient; the others stay as they are.
-bool is_updated(const Array& parameter, const Array& gradient) {
-  return parameter.defined() && gradient.defined() && is_inexact(parameter.dtype());
+bool is_updated(const char* optimizer, const std::string& path, const Array& parameter, const Array& gradient) {
+  if (!gradient.defined()) return false;
+  if (parameter.defined()) return is_inexact(parameter.dtype());
+  fail(ErrorKind::state, "optimizer-parameter", optimizer,
+       "a gradient but no parameter" + (path.empty() ? "" : " for '" + path + "'"),
+       "parameters; those that were moved into update() are in what it returned");
 }
 
 /// Throws unless there are as many leaves of `what` as parameters.
@@ -249,7 +253,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
   want_leaves("sgd", p.size(), g.size(), "gradient");
   want_leaves("sgd", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
-    if (!is_updated(p[i], g[i])) continue;
+    if (!is_updated("sgd", paths[i], p[i], g[i])) continue;
     want_alike("sgd", paths[i], p[i], "gradient", g[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
     if (options_.momentum == 0) {
@@ -279,7 +283,7 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
   want_leaves("adam", p.size(), m.size(), "state");
   want_leaves("adam", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
-    if (!is_updated(p[i], g[i])) continue;
+    if (!is_updated("adam", paths[i], p[i], g[i])) continue;
     want_moment("adam", paths[i], m[i]);
     want_moment("adam", paths[i], v[i]);
     want_alike("adam", paths[i], p[i], "gradient", g[i]);

@@ -5,6 +5,7 @@
 // never for names.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <initializer_list>
 #include <span>
@@ -125,8 +126,9 @@ struct Samples {
   std::pair<double, double> range = {-2, 2};  // of inexact operands
   std::vector<double> special = {};           // points at which derivatives to order 3 are checked
   std::vector<Dtype> dtypes = {Dtype::float32, Dtype::float64};
-  bool smooth = true;  // finite differences apply on the whole range
-  double error = 0;    // absolute, in units in the last place of 1: what `doc` grants where results are small
+  bool smooth = true;       // finite differences apply on the whole range
+  double error = 0;         // absolute, in units in the last place of 1: what `doc` grants where results are small
+  double reach = INFINITY;  // how large float64 operands may be for results to be as accurate as `doc` says
 };
 
 namespace detail {

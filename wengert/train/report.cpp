@@ -12,7 +12,7 @@
 
 #include "wengert/array/number_text.hpp"
 #include "wengert/io/file.hpp"
-#include "wengert/ops/operand.hpp"
+#include "wengert/ops/common.hpp"
 
 namespace wengert::train {
 namespace {
@@ -197,6 +197,31 @@ std::string mistakes_grid(const Report& r) {
   return html + "</div>";
 }
 
+void want_classes(const Report& r) {
+  const size_t classes = r.classes.size();
+  const auto fail_with = [](const std::string& got, const std::string& wanted) {
+    fail(ErrorKind::value, "report-classes", "write_report", got, wanted);
+  };
+  if (r.confusion.size() != classes) {
+    fail_with("a confusion matrix of " + std::to_string(r.confusion.size()) + " rows, " + std::to_string(classes) +
+                  " classes",
+              "a row for each class");
+  }
+  for (const std::vector<int64_t>& row : r.confusion) {
+    if (row.size() == classes) continue;
+    fail_with("a row of " + std::to_string(row.size()) + " numbers in the confusion matrix, " +
+                  std::to_string(classes) + " classes",
+              "a number for each class");
+  }
+  for (const Mistake& m : r.mistakes) {
+    for (const int64_t index : {m.wanted, m.predicted}) {
+      if (index >= 0 && index < static_cast<int64_t>(classes)) continue;
+      fail_with("a mistake of class " + std::to_string(index),
+                "a class from 0 to " + std::to_string(static_cast<int64_t>(classes) - 1));
+    }
+  }
+}
+
 std::string facts_table(const Report& r) {
   std::string html = "<table class='facts'>";
   for (const auto& [name, value] : r.facts) {
@@ -252,6 +277,7 @@ void write_metrics(const std::string& path, const std::vector<EpochMetrics>& epo
 
 void write_report(const std::string& path, const Report& r, std::source_location where) try {
   const CallScope scope(where);
+  want_classes(r);
   std::ostringstream file;
   file.imbue(std::locale::classic());
   file.exceptions(std::ios::badbit);  // without memory it would go on with a part of the text

@@ -33,7 +33,7 @@ struct Report {
 };
 
 /// Writes the report as one HTML file without references to others; light or dark as the reader's system asks for, and
-/// printable. Errors: io.
+/// printable. Errors: io; value (a confusion matrix or mistakes of other classes).
 void write_report(const std::string& path, const Report& report,
                   std::source_location where = std::source_location::current());
 

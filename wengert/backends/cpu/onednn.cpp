@@ -4,7 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <string_view>
+#include <string>
 
 #include "wengert/array/fork.hpp"
 #include "wengert/backends/cpu/executor.hpp"
@@ -48,8 +48,12 @@ bool find_primitives(void* handle, Library& l) {
 bool is_known(const dnnl_version_t& version) { return version.major == 2 && version.minor >= 6; }
 
 bool load(Library& library) {
-  if (const char* setting = std::getenv("WENGERT_ONEDNN"); setting != nullptr && std::string_view(setting) == "off")
-    return false;
+  const char* variable = std::getenv("WENGERT_ONEDNN");
+  const std::string setting = variable ? variable : "";
+  if (setting == "off") return false;
+  if (!setting.empty() && setting != "on") {
+    throw Error(ErrorKind::value, "onednn-choice", "WENGERT_ONEDNN: got '" + setting + "': wanted on or off");
+  }
   void* handle = ::dlopen(file, RTLD_LAZY | RTLD_LOCAL);
   if (handle == nullptr) return false;
   decltype(&::dnnl_version) version = nullptr;
