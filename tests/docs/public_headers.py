@@ -18,6 +18,7 @@ FOLDERS = ["ops", "nn", "optim", "data", "train"]
 HEADERS = ["array/array.hpp", "array/dtype.hpp", "array/error.hpp", "array/shape.hpp", "diff/check_grads.hpp", "diff/grad.hpp",
            "diff/jacobian.hpp", "diff/jvp.hpp", "diff/linearize.hpp", "io/checkpoint.hpp",
            "io/npy.hpp", "io/npz.hpp", "trace/make_program.hpp", "trace/name.hpp", "tree/tree.hpp"]
+OTHER_HEADERS = ["array/storage.hpp", "backends/cpu/kernels.hpp", "backends/cpu/threads.hpp", "program/program.hpp"]
 INTERNAL_HEADERS = {"ops/common.hpp", "ops/conv_geometry.hpp"}
 INTERNAL_NAMESPACES = {"detail", "diff", "cpu", "std", "compile"}
 UNSAID_PARAMETERS = {"where", "name"}  # source_location, Name
@@ -105,7 +106,7 @@ class Reader:
             return
         if re.match(r"(class|struct|enum)\b[^(]*$", text):
             return
-        body = re.sub(r"^requires \S+ ", "", text)
+        body = re.sub(r"^requires \S+ |^explicit ?\(\w+\) ", "", text)
         function = re.match(r"[^(=]*?(~?\w+|operator.*?)\s*\(", body)
         if function and "operator" not in function[0] and not re.search(rf"::{re.escape(function[1])}\s*\($", function[0]):
             name, start = function[1], function.end() - 1
@@ -181,6 +182,6 @@ def declarations():
     return read(headers(), INTERNAL_NAMESPACES)
 
 
-def machine_declarations():
-    """What the backend's own headers declare: some of it is for users."""
-    return read([SOURCE / "backends/cpu/threads.hpp", SOURCE / "backends/cpu/kernels.hpp"], INTERNAL_NAMESPACES - {"cpu"})
+def other_declarations():
+    """What these headers declare: some of it is for users."""
+    return read([SOURCE / header for header in OTHER_HEADERS], INTERNAL_NAMESPACES - {"cpu"})
