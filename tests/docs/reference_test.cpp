@@ -55,6 +55,72 @@ TEST(Reference, ModelsThatItShowsRun) {
   EXPECT_EQ(gradient.layers[0].weight.shape(), (wg::Shape{4, 8}));
 }
 
+TEST(Reference, ProgramIsReadFromItsTextAndConstants) {
+  const wg::Array w = wg::random::normal(wg::random::key(0), {20, 30});
+  const wg::ProgramPtr program =
+      wg::make_program([&](const wg::Array& x) { return wg::matmul(x, w); })(wg::ones({2, 20}));
+  const std::string text = wg::to_string(*program);
+  const wg::ProgramPtr read = wg::parse_program(text, std::vector{w});  // or program->constants()
+  const wg::Array y = wg::run(*read, {wg::ones({2, 20})})[0];
+  EXPECT_TRUE(wg::allclose(y, wg::matmul(wg::ones({2, 20}), w)));
+  EXPECT_TRUE(*wg::parse_program(text, program->constants()) == *program);
+  EXPECT_NE(text.find(":f32[20,30])"), std::string::npos) << text;
+  EXPECT_THROW(wg::parse_program(text), wg::Error);
+  EXPECT_NO_THROW(wg::verify(*read));
+}
+
+TEST(Reference, SchedulesAreCalledAsItSays) {
+  const wg::Array x = wg::ones({3});
+  EXPECT_EQ(wg::optim::cosine(0.1, 1000)(wg::full({}, 500)).dtype(), wg::float64);
+  EXPECT_NEAR(wg::optim::cosine(0.1, 1000)(wg::full({}, 500)).item<double>(), 0.05, 1e-12);
+  const auto adam = wg::optim::adam(wg::optim::Schedule([](const wg::Array& step) {
+    EXPECT_EQ(step.dtype(), wg::int64);
+    EXPECT_EQ(step.rank(), 0);
+    return 0.1 / (1.0 + step);
+  }));
+  const std::pair updated = adam.update(x, adam.init(x), x);
+  EXPECT_NEAR(updated.first.to_vector<float>()[0], 0.9, 1e-4);
+}
+
+template <class T, class U>
+constexpr bool same = std::is_same_v<T, U>;
+
+TEST(Reference, TypesOfResultsAreThoseThatItNames) {
+  using wg::Array;
+  const Array x = wg::ones({3}), one = wg::array(1.0f);
+  const auto f = [](const Array& a, const Array& b) { return wg::sum(wg::tanh(a) * b); };
+  const auto g = [](const Array& a) { return wg::sum(a); };
+  EXPECT_TRUE((same<decltype(wg::grad(f)(x, x)), Array>));
+  EXPECT_TRUE((same<decltype(wg::grad<0, 1>(f)(x, x)), std::tuple<Array, Array>>));
+  EXPECT_TRUE((same<decltype(wg::value_and_grad(f)(x, x)), std::pair<Array, Array>>));
+  EXPECT_TRUE((same<decltype(wg::jvp(g, x, x)), std::pair<Array, Array>>));
+  EXPECT_TRUE((same<decltype(wg::vjp(f, x, x).pullback(one)), std::tuple<Array, Array>>));
+  const auto linearized = wg::linearize(g, x);
+  EXPECT_TRUE((same<decltype(linearized.outputs), Array>));
+  EXPECT_TRUE((same<decltype(linearized.linear(x)), Array>));
+  EXPECT_TRUE((same<decltype(linearized.linear.transpose(one)), Array>));
+  EXPECT_TRUE((same<decltype(linearized.linear.program()), const wg::ProgramPtr&>));
+  EXPECT_TRUE((same<decltype(wg::linear_transpose(g, x)(one)), Array>));
+  EXPECT_EQ(wg::hessian(f)(x, x).shape(), (wg::Shape{3, 3}));
+  EXPECT_TRUE((same<decltype(wg::hvp(f, std::tuple{x, x}, std::tuple{x, x})), std::tuple<Array, Array>>));
+  EXPECT_TRUE((same<decltype(wg::make_program(g)(x)), std::shared_ptr<const wg::Program>>));
+  EXPECT_TRUE((same<decltype(wg::run(*wg::make_program(g)(x), {x})), std::vector<Array>>));
+  EXPECT_TRUE((same<decltype(wg::random::split(wg::random::key(0))), std::vector<Array>>));
+  EXPECT_TRUE((same<decltype(wg::split(x, 3)), std::vector<Array>>));
+  EXPECT_TRUE((same<decltype(wg::tree::paths(x)), std::vector<std::string>>));
+  EXPECT_TRUE((same<decltype(wg::tree::leaf_count(x)), int>));
+  EXPECT_TRUE((same<decltype(wg::tree::trainable(x)), std::vector<bool>>));
+  EXPECT_TRUE((same<decltype(wg::nn::predicted_classes(x)), std::vector<int64_t>>));
+  EXPECT_TRUE((same<decltype(wg::nn::count_correct(x, x)), int64_t>));
+  EXPECT_TRUE((same<decltype(wg::nn::apply(Deep{}, x)), std::pair<Array, Deep>>));
+  EXPECT_TRUE((same<decltype(wg::nn::summary(Deep{})), std::string>));
+  EXPECT_TRUE((same<decltype(wg::optim::global_norm(x)), Array>));
+  EXPECT_TRUE((same<decltype(wg::io::read_npz("")), std::map<std::string, Array>>));
+  EXPECT_TRUE((same<decltype(x.span<float>()), std::span<const float>>));
+  const Array square = wg::reshape(wg::arange(20), {4, 5});
+  EXPECT_EQ(wg::dynamic_slice(square, {wg::array(1), wg::array(2)}, {2, 3}).shape(), (wg::Shape{2, 3}));
+}
+
 }  // namespace models
 
 namespace wengert {
