@@ -194,6 +194,40 @@ TEST(Pages, QuoteWhatTheLibraryPrints) {
   for (const auto& [name, text] : texts) EXPECT_TRUE(used.contains(name)) << "no page quotes " << name;
 }
 
+/// The lines of a text without the spaces before them.
+std::string without_indent(const std::string& text) {
+  return std::regex_replace(text, std::regex("^ +", std::regex::multiline), "");
+}
+
+/// docs/one-tanh.md says how what it quotes is printed.
+TEST(Pages, SayHowPublicFunctionsPrintWhatTheyQuote) {
+#ifdef __clang__
+  GTEST_SKIP() << "as above";
+#endif
+  std::map<std::string, std::string> texts = printed_texts();
+  const auto expect_call = [&](const std::string& name, const Program& program) {
+    const std::string text = without_indent(to_string(program)), quoted = without_indent(texts.at(name));
+    EXPECT_NE(text.find("program=" + quoted + ", name="), std::string::npos) << name << ":\n" << to_string(program);
+  };
+  const auto g = [](const Array& x) { return tanh(x); };
+  const Array& x = point();
+  expect_call("tangent program",
+              *make_program([&](const Array& at, const Array& dx) { return jvp(g, at, dx).second; })(x, x));
+  expect_call("backward program",
+              *make_program([&](const Array& at, const Array& dy) { return vjp(g, at).pullback(dy); })(x, x));
+  expect_call("accumulating program", *make_program(grad(f))(x));
+
+  std::vector<std::string> asked;
+  cpu::set_kernel_observer([&](std::string_view text) { asked.emplace_back(text); });
+  const Array other = array({0.5f, -1.0f, 2.0f, 0.0f, 1.0f, 3.0f, 4.0f});  // of a length without plans
+  tanh(other);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked.back(), texts.at("tanh kernel"));
+  grad(f)(other);
+  cpu::set_kernel_observer({});
+  EXPECT_EQ(asked.back(), texts.at("accumulating kernel"));
+}
+
 TEST(Pages, QuoteTheInstructionsOfTheKernel) {
   const std::string code = machine_code();
   if (code.find("wg_kernel") == std::string::npos) GTEST_SKIP() << "wanted the plug-in with clang 19.1.7, and objdump";
