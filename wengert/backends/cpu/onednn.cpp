@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "wengert/array/fork.hpp"
 #include "wengert/backends/cpu/executor.hpp"
@@ -70,9 +72,36 @@ constinit std::mutex making_mutex;
 constinit std::atomic<bool> looked_for{false};
 constinit std::atomic<const Library*> found{nullptr};
 
+// oneDNN locks mutexes of its own in some calls, and a child would inherit them locked: forks wait until no call is
+// under way, and calls until no fork is.
+constinit std::atomic<int> calls{0}, forks{0};
+constexpr std::chrono::microseconds poll{50};
+
+void enter_call() {
+  calls.fetch_add(1);
+  while (forks.load() > 0) {
+    calls.fetch_sub(1);
+    while (forks.load() > 0) std::this_thread::sleep_for(poll);
+    calls.fetch_add(1);
+  }
+}
+
 const bool registered = [] {
-  const auto unlock = [] { making_mutex.unlock(); };
-  handle_fork(ForkPlace::onednn, {[] { making_mutex.lock(); }, unlock, unlock});
+  const auto before = [] {
+    forks.fetch_add(1);
+    while (calls.load() > 0) std::this_thread::sleep_for(poll);
+    making_mutex.lock();
+  };
+  const auto in_parent = [] {
+    making_mutex.unlock();
+    forks.fetch_sub(1);
+  };
+  const auto in_child = [] {  // of other threads that were about to call, or to fork, there are none
+    making_mutex.unlock();
+    calls.store(0);
+    forks.store(0);
+  };
+  handle_fork(ForkPlace::onednn, {before, in_parent, in_child});
   return true;
 }();
 
@@ -102,12 +131,14 @@ OneThread::OneThread(const Library& library) : library_(library), saved_(library
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&set, fault);
     return set;
   }();
-  pthread_sigmask(SIG_BLOCK, &all_but_faults, &signals_);
+  pthread_sigmask(SIG_BLOCK, &all_but_faults, &signals_);  // first: no handler forks inside of a call
+  enter_call();
   if (saved_ != 1) library_.set_num_threads(1);
 }
 
 OneThread::~OneThread() {
   if (saved_ != 1) library_.set_num_threads(saved_);
+  calls.fetch_sub(1);
   pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
 }
 

@@ -55,7 +55,7 @@ std::mutex& making();
 
 /// While it lives, calls of oneDNN from this thread use this thread alone, and signals that are not faults wait: its
 /// products use the stack pointer as one more pointer to data, and a handler would be called on top of the heap. What
-/// libgomp was told before holds again afterwards.
+/// libgomp was told before holds again afterwards. Forks wait for its end.
 class OneThread {
  public:
   explicit OneThread(const Library& library);
