@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 
 EXAMPLES = pathlib.Path(os.environ["WENGERT_BINARY_DIR"]) / "examples"
@@ -20,6 +21,7 @@ NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "
 def run_on_terminal(command, folder):
     """What it writes to a pseudo-terminal."""
     terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 120))
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=end, stderr=end)
     os.close(end)
     text = b""
