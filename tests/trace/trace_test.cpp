@@ -1,6 +1,8 @@
 // What tracing gives: programs of functions of trees, and values that leave the function they belong to.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/errors.hpp"
 #include "tests/values.hpp"
 #include "wengert/trace/bind.hpp"
@@ -110,6 +112,19 @@ TEST(MakeProgram, HasNoValues) {
 }
 
 // Escaped values -----------------------------------------------------------------------------------------
+
+TEST(Escape, ToAnotherThreadSaysSo) {
+  std::string text;
+  grad([&](const Array& x) {
+    std::thread([&] { text = test::thrown_by([&] { x + 1; }).what(); }).join();
+    return sum(x);
+  })(x2);
+  EXPECT_TRUE(
+      text.starts_with("a value f64[2] of a transformation is used outside of it or on another thread: wanted "
+                       "the values that it returns, and what it was given on its own thread; a thread may call "
+                       "transformations of its own; called at trace_test.cpp:"))
+      << text;
+}
 
 TEST(Escape, NamesTheFunctionItCameFrom) {
   Array kept;

@@ -48,11 +48,19 @@ void check_alive(const Node* x) {
     if (i->tag() == x->tag) return;
   }
   const EndedInterpreter& place = thread().ended[x->tag % std::size(thread().ended)];
-  const std::string origin = place.tag == x->tag && !place.label.empty() ? place.label.text() : "the transformation";
+  const std::string value = to_string(*x->layout->type);
+  if (place.tag == x->tag && !place.label.empty()) {
+    throw Error(
+        ErrorKind::trace, "trace-escaped",
+        place.label.text() + ": its value " + value +
+            " is used outside of it: wanted the values that it "
+            "returns; return this one too instead of storing it (grad and make_program have auxiliary outputs)" +
+            call_site());
+  }
   throw Error(ErrorKind::trace, "trace-escaped",
-              origin + ": its value " + to_string(*x->layout->type) +
-                  " is used outside of it: wanted the values that it "
-                  "returns; return this one too instead of storing it (grad and make_program have auxiliary outputs)" +
+              "a value " + value +
+                  " of a transformation is used outside of it or on another thread: wanted the values that it returns, "
+                  "and what it was given on its own thread; a thread may call transformations of its own" +
                   call_site());
 }
 
