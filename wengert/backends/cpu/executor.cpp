@@ -18,6 +18,7 @@ namespace wengert::cpu {
 namespace {
 
 std::atomic<int64_t> plans_made{0};
+constinit std::atomic<bool> claims_left{false};
 
 /// How the operations of a thread are computed.
 enum class Mode : uint8_t {
@@ -140,6 +141,9 @@ void CpuExecutor::execute(const Primitive& primitive, Inputs in, const Params& p
     if (x->tag != 0) check_alive(x);
   }
   ThreadPlans& plans = thread_plans();
+  if (claims_left.load(std::memory_order_relaxed) && plans.manner.mode == Mode::claimed) [[unlikely]] {
+    plans.manner.mode = Mode::kernels;
+  }
   const Key key{primitive, in, params, donated, plans.manner};
   const uint64_t hash = key.hash();
   PlanEntry& entry = plans.entries[hash % ThreadPlans::count];
@@ -168,10 +172,7 @@ OracleScope::~OracleScope() { thread_plans().manner.mode = static_cast<Mode>(sav
 KernelScope::KernelScope() : saved_(static_cast<int>(std::exchange(thread_plans().manner.mode, Mode::kernels))) {}
 KernelScope::~KernelScope() { thread_plans().manner.mode = static_cast<Mode>(saved_); }
 
-void leave_claims() {
-  Mode& mode = thread_plans().manner.mode;
-  if (mode == Mode::claimed) mode = Mode::kernels;
-}
+void leave_claims() noexcept { claims_left.store(true, std::memory_order_relaxed); }
 
 GrainScope::GrainScope(int64_t grain) : saved_(std::exchange(thread_plans().manner.grain, grain)) {}
 GrainScope::~GrainScope() { thread_plans().manner.grain = saved_; }

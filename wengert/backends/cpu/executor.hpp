@@ -30,9 +30,9 @@ class KernelScope {
   int saved_;
 };
 
-/// This thread computes by generated kernels alone from now on: for the end of the process, when the static objects of a
+/// All threads compute by generated kernels alone from now on: for the end of the process, when the static objects of a
 /// library that claims equations are about to go and those of the user may still compute.
-void leave_claims();
+void leave_claims() noexcept;
 
 /// Cuts the parallel loops of this thread's kernels into chunks of `grain` additions at least (1: one iteration each),
 /// so that tests run small shapes in many chunks. Chunks are those of a loop, not of its threads: their number is the

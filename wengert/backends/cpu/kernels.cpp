@@ -361,7 +361,7 @@ wg_kernel KernelStore::produce(const Request& request) {
   if (kernel == nullptr && (chosen == CompilerChoice::automatic || chosen == CompilerChoice::system)) {
     kernel = produce_with_system(request, &problem);
   }
-  if (kernel == nullptr) warn_once(problem);
+  if (kernel == nullptr && !plugin_gone_.load(std::memory_order_relaxed)) warn_once(problem);
   return kernel;
 }
 

@@ -109,6 +109,15 @@ const bool registered = [] {
 
 std::mutex& making() { return making_mutex; }
 
+void leave_at_exit() {
+  static_cast<void>(std::atexit([] {
+    leave_claims();
+    // Calls of other threads end soon; for one that this thread left by exit() itself, nobody need wait for ever.
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (calls.load() > 0 && std::chrono::steady_clock::now() < limit) std::this_thread::sleep_for(poll);
+  }));
+}
+
 const Library* library() {
   if (!looked_for.load(std::memory_order_acquire)) {
     const std::lock_guard lock(making_mutex);
@@ -116,7 +125,7 @@ const Library* library() {
       static Library loaded;  // never unloaded: kernels that it made may be in use when the process ends
       if (load(loaded)) {
         found.store(&loaded, std::memory_order_relaxed);
-        std::atexit(leave_claims);  // comes before what oneDNN registered while it was loaded
+        leave_at_exit();
       }
       looked_for.store(true, std::memory_order_release);
     }

@@ -49,9 +49,13 @@ struct Library {
 /// call.
 const Library* library();
 
-/// Held while oneDNN is loaded and while it makes a primitive: then it holds locks of its own, which a child forked
-/// meanwhile would inherit. So forks wait for it. Taken inside OneThread: no signal handler runs under it.
+/// Held while oneDNN is loaded and while it makes a primitive, by forks too. Taken inside OneThread: no signal handler
+/// runs under it.
 std::mutex& making();
+
+/// Has all threads leave oneDNN when the process begins to end, before the static objects go that it has made so far.
+/// To be said again after whatever makes some: its loading, and the first call of each kind.
+void leave_at_exit();
 
 /// While it lives, calls of oneDNN from this thread use this thread alone, and signals that are not faults wait: its
 /// products use the stack pointer as one more pointer to data, and a handler would be called on top of the heap. What

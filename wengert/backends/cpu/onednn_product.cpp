@@ -97,29 +97,10 @@ int64_t length_of(const Shape& shape, const Axes& axes) {
   return length;
 }
 
-/// Has oneDNN make the code of its products: that for all shapes comes with the first one, that for tall times narrow
-/// with the first of those, on any processor. Who forked in the middle of it would leave a child that waits for it.
-void make_code(const Library& l) {
-  static constinit std::atomic<bool> made{false};
-  if (made.load(std::memory_order_acquire)) return;
-  const OneThread one(l);
-  const std::lock_guard lock(making());
-  if (made.load(std::memory_order_relaxed)) return;
-  constexpr int64_t rows = 4, columns = 1024, inner = 16;
-  const std::vector<float> a(rows * inner), b(columns * inner);
-  std::vector<float> c(rows * columns);
-  for (const char order : {'N', 'T'}) {  // of b
-    l.sgemm('N', order, rows, columns, inner, 1.0f, a.data(), inner, b.data(), order == 'N' ? columns : inner, 0.0f,
-            c.data(), columns);
-  }
-  made.store(true, std::memory_order_release);
-}
-
 /// A stack of products c = a b, all of the same shape.
 class Products final : public compile::ClaimedCall {
  public:
   Products(const Params& params, const Layout& a, const Layout& b, const Layout& c) : library_(*library()) {
-    make_code(library_);
     const OperandAxes a_axes(params, 0, a.type->rank()), b_axes(params, 1, b.type->rank());
     rows_ = length_of(a.type->shape, a_axes.free);
     columns_ = length_of(b.type->shape, b_axes.free);
@@ -178,6 +159,8 @@ class Products final : public compile::ClaimedCall {
     for (int64_t i = begin; i < end; ++i) {
       if (!job.products.run_piece(job, i / job.pieces, i % job.pieces)) return wg_status_callback;
     }
+    static const bool left = (leave_at_exit(), true);
+    static_cast<void>(left);
     return wg_ok;
   }
 
