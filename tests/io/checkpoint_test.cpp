@@ -8,6 +8,7 @@
 #include "io_testing.hpp"
 #include "tests/file_limit.hpp"
 #include "wengert/io/npz.hpp"
+#include "wengert/io/zip.hpp"
 #include "wengert/train/interrupt.hpp"
 #include "wengert/wengert.hpp"
 
@@ -131,6 +132,70 @@ TEST(Checkpoint, APartIsLoadedByItsPath) {
   expect_same(io::load_checkpoint(scratch / "c.npz", Array(), "first.bias"), saved.first.bias);
 }
 
+/// What loading a tree of no arrays from a file with that description says.
+std::string error_of_description(const std::string& text) {
+  const Scratch scratch;
+  io::detail::ZipWriter zip("test", scratch / "c.npz");
+  zip.add("checkpoint.json", {text});
+  zip.commit();
+  try {
+    io::load_checkpoint(scratch / "c.npz", std::vector<Array>());
+    return "";
+  } catch (const Error& error) { return error.id(); }
+}
+
+TEST(Checkpoint, DescriptionsAreReadToTheLetter) {
+  const auto text = [](const std::string& order, const std::string& values = "{}", const std::string& undefined = "{}",
+                       const std::string& version = "2") {
+    return R"({"format": "wengert-checkpoint", "version": )" + version + R"(, "order": )" + order + R"(, "values": )" +
+        values + R"(, "undefined": )" + undefined + "}";
+  };
+  EXPECT_EQ(error_of_description(text("{}")), "");
+  EXPECT_EQ(error_of_description(text(R"({"a": [1, 0]})")), "");
+  EXPECT_EQ(error_of_description(text("{}", R"({"a": "1"})")), "checkpoint-extra");
+  EXPECT_EQ(error_of_description(text("{}", "{}", R"({"a": true})")), "checkpoint-extra");
+  EXPECT_EQ(error_of_description(text("{}", "{}", "{}", "1")), "checkpoint-version");
+  EXPECT_EQ(error_of_description(text("{}", "{}", "{}", "3")), "checkpoint-version");
+  for (const std::string& wrong :
+       {text("[]"),
+        text("1"),
+        text("null"),
+        text(R"({"a": 1})"),
+        text(R"({"a": [[0]]})"),
+        text(R"({"a": [0.5]})"),
+        text(R"({"a": [-1]})"),
+        text(R"({"a": ["0"]})"),
+        text(R"({"a": {}})"),
+        text(R"({"a": [0,1,2,3,4,5,6,7,8]})"),
+        text(R"({"a": [0})"),
+        text("{}", R"({"a": 1})"),
+        text("{}", R"({"a": ["1"]})"),
+        text("{}", R"({"a": true})"),
+        text("{}", R"({"a": {"b": "1"}})"),
+        text("{}", "\"1\""),
+        text("{}", "{}", R"({"a": false})"),
+        text("{}", "{}", R"({"a": 1})"),
+        text("{}", "{}", "[true]"),
+        text("{}", "{}", "{}", "[2]"),
+        text("{}", "{}", "{}", "2.0"),
+        text("{}", "{}", "{}", "\"2\""),
+        text("{}") + "{}",
+        text("{}") + "x",
+        text("{}").substr(1),
+        std::string("{}"),
+        std::string(""),
+        std::string("[]"),
+        std::string("2"),
+        std::string(R"({"format": "wengert-checkpoint", "version": 2, "order": {}, "values": {}})"),
+        std::string(R"({"format": "other", "version": 2, "order": {}, "values": {}, "undefined": {}})"),
+        std::string(
+            R"({"format": "wengert-checkpoint", "version": 2, "order": {}, "values": {}, "undefined": {}, "x": {}})"),
+        std::string(R"({"format": "wengert-checkpoint", "order": {}, "values": {}, "undefined": {}})"),
+        text("{}", "{\"a\": \"\xff\"}")}) {
+    EXPECT_EQ(error_of_description(wrong), "checkpoint-format") << wrong;
+  }
+}
+
 TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
   const Scratch scratch;
   io::save_checkpoint(scratch / "c.npz", make_tree(3));
@@ -154,10 +219,9 @@ TEST(Checkpoint, AnotherTreeIsAnErrorThatNamesThePath) {
       error([](Tree& t) { t.named["more"] = Array(); }),
       "value checkpoint-missing: load_checkpoint: c.npz: named[\"more\"]: is not in it: wanted only what was saved; "
       "give a tree of the same layers, or name a part of it");
-  EXPECT_EQ(
-      error([](Tree& t) { t.layers.pop_back(); }),
-      "value checkpoint-extra: load_checkpoint: c.npz: layers[1].bias: is in it: wanted only arrays that the tree has; "
-      "give the tree that was saved, or name a part of it");
+  EXPECT_EQ(error([](Tree& t) { t.layers.pop_back(); }),
+            "value checkpoint-extra: load_checkpoint: c.npz: layers[1].bias: is in it: wanted only what the tree has; "
+            "give the tree that was saved, or name a part of it");
   EXPECT_EQ(
       error([](Tree& t) { t.first.in = 5; }),
       "value checkpoint-value: load_checkpoint: c.npz: first.in: was 2 and is 5: wanted the value that was saved; "

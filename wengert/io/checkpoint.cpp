@@ -1,10 +1,11 @@
 #include "wengert/io/checkpoint.hpp"
 
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "wengert/io/npz.hpp"
 #include "wengert/io/zip.hpp"
@@ -104,8 +105,9 @@ struct Description {
 class DescriptionReader final : public json::json_sax_t {
  public:
   Description result;
+  std::optional<uint64_t> version;  // as far as it was read
   /// Whether nothing is missing, after all was read.
-  bool is_whole() const { return has_format_ && has_version_ && sections_.size() == 3; }
+  bool is_whole() const { return has_format_ && version && sections_.size() == 3; }
 
   bool start_object(std::size_t) override {
     if (depth_ == 0) return ++depth_ == 1;
@@ -132,8 +134,8 @@ class DescriptionReader final : public json::json_sax_t {
     return true;
   }
   bool number_unsigned(uint64_t number) override {
-    if (depth_ == 1 && section_ == "version") return has_version_ = number == format_version;
-    if (!axes_) return false;
+    if (depth_ == 1 && section_ == "version") return (version = number) == format_version;
+    if (!axes_ || axes_->size() == max_rank) return false;
     axes_->push_back(number);
     return true;
   }
@@ -152,7 +154,7 @@ class DescriptionReader final : public json::json_sax_t {
   int depth_ = 0;
   std::string section_, name_;
   std::vector<uint64_t>* axes_ = nullptr;  // of the order that is being read
-  bool has_format_ = false, has_version_ = false;
+  bool has_format_ = false;
   std::set<std::string> sections_;
 };
 
@@ -174,7 +176,7 @@ class Reader {
     const auto found = arrays_.find(path);
     if (found == arrays_.end()) {
       if (like.defined()) fail(ErrorKind::value, "checkpoint-missing", path + ": is not in it", describe(like));
-      if (!description_.undefined.contains(stored(path))) fail_missing(path);
+      if (description_.undefined.erase(stored(path)) == 0) fail_missing(path);
       return {};
     }
     const Array x = read_array(*zip_.open(*found->second));
@@ -186,16 +188,22 @@ class Reader {
     return placed(path, x, like.defined() && like.type().weak);
   }
   void want_nothing_left(std::string_view part) const {
-    for (const auto& [path, entry] : arrays_) {
-      if (!is_below(part, path)) continue;
+    const auto want_none = [&](const std::string& path) {
+      if (!is_below(part, path)) return;
       fail(ErrorKind::value, "checkpoint-extra", path + ": is in it",
-           "only arrays that the tree has; give the tree that was saved, or name a part of it");
-    }
+           "only what the tree has; give the tree that was saved, or name a part of it");
+    };
+    for (const auto& [path, entry] : arrays_) want_none(path);
+    for (const std::string& path : description_.undefined) want_none(path);
+    for (const auto& [path, value] : description_.values) want_none(path);
   }
-  void want_value(const std::string& path, const std::string& text) const {
+  void take_value(const std::string& path, const std::string& text) {
     const auto saved = description_.values.find(stored(path));
     if (saved == description_.values.end()) fail_missing(path);
-    if (saved->second == stored(text)) return;
+    if (saved->second == stored(text)) {
+      description_.values.erase(saved);
+      return;
+    }
     fail(
         ErrorKind::value, "checkpoint-value", path + ": was " + saved->second + " and is " + stored(text),
         "the value that was saved; numbers and texts in a tree are static: give the same ones, or hold what changes in an "
@@ -221,7 +229,12 @@ class Reader {
     std::string text(static_cast<size_t>(entry.size), '\0');
     zip_.open(entry)->read(text.data(), entry.size);
     DescriptionReader reader;
-    if (!json::sax_parse(text, &reader) || !reader.is_whole()) not_a_checkpoint();
+    const bool read = json::sax_parse(text, &reader);
+    if (reader.version && *reader.version != format_version) {
+      fail(ErrorKind::io, "checkpoint-version", "is a checkpoint of version " + std::to_string(*reader.version),
+           "version " + std::to_string(format_version) + "; use the Wengert that wrote it, or train again");
+    }
+    if (!read || !reader.is_whole()) not_a_checkpoint();
     return std::move(reader.result);
   }
 
@@ -298,8 +311,8 @@ std::vector<Array> load_checkpoint(const std::string& path, const void* like, tr
   walk(like, values);
   Reader reader(path);
   for (size_t i = 0; i < leaves.size(); ++i) leaves[i] = reader.take(below(part, paths[i]), leaves[i]);
+  for (const auto& [name, text] : values.texts) reader.take_value(below(part, name), text);
   reader.want_nothing_left(part);
-  for (const auto& [name, text] : values.texts) reader.want_value(below(part, name), text);
   return leaves;
 } catch (const std::bad_alloc&) { throw_no_memory("load_checkpoint", where); }
 
