@@ -67,6 +67,18 @@ INSTANTIATE_TEST_SUITE_P(
             },
             "verify: equation 1, layer_norm: has eps 1, wanted a number with a point or an exponent; called at "
             "model.cpp:41"},
+        Row{"FaultOfAProgramThatIsCalled",
+            [](ProgramBuilder& p) {
+              ProgramBuilder inner;
+              const std::vector<Atom> x{inner.add_input(pair_type)};
+              const Type* const part = Type::of(float64, {1});
+              const uint32_t y = add(inner, "slice", x, {Shape{1}, Axes{1}, Axes{}}, {part}, {{0, 5}});
+              inner.set_runtime_count(1);
+              const ProgramPtr called = inner.finish(std::vector<Atom>{Atom::variable(y)});
+              return Outputs{Atom::variable(add(p, "call", {b}, {called, std::string("f")}, {part}, {{0, -1}}))};
+            },
+            "verify: equation 1, call: has a program with a fault: equation 0, slice: a runtime parameter refers to none "
+            "of the program's; called at model.cpp:41"},
         Row{"ParameterTooFew",
             [](ProgramBuilder& p) { return Outputs{Atom::variable(add(p, "sum", {b}, {Axes{0}}, {scalar_type}))}; },
             "verify: equation 1, sum: has 1 parameter, wanted 2; called at model.cpp:41"},

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "wengert/program/primitive.hpp"
 #include "wengert/program/program.hpp"
@@ -31,7 +32,7 @@ std::optional<std::string> operand_count_fault(const Primitive& primitive, size_
       (most > fewest ? "at least " : "") + std::to_string(fewest);
 }
 
-/// What is wrong with the kinds of the parameters. They are those of a sample, of which no primitive lacks any.
+/// What is wrong with the kinds of the parameters: they are those of a sample, which every primitive has.
 std::optional<std::string> parameter_fault(const Primitive& primitive, const Params& params) {
   if (params.size() != static_cast<int>(primitive.params.size())) {
     return "has " + std::to_string(params.size()) + (params.size() == 1 ? " parameter" : " parameters") + ", wanted " +
@@ -39,9 +40,8 @@ std::optional<std::string> parameter_fault(const Primitive& primitive, const Par
   }
   for (int i = 0; i < params.size(); ++i) {
     const auto& samples = primitive.samples.cases;
-    const bool known = std::any_of(samples.begin(), samples.end(), [&](const Sample& sample) {
-      return sample.params.size() == params.size() && sample.params[i].index() == params[i].index();
-    });
+    const bool known = std::any_of(samples.begin(), samples.end(),
+                                   [&](const Sample& sample) { return sample.params[i].index() == params[i].index(); });
     if (known) continue;
     static constexpr const char* kinds[] = {"true or false", "an integer", "a number with a point or an exponent",
                                             "a dtype",       "a text",     "a list such as [0,1]",
@@ -53,7 +53,11 @@ std::optional<std::string> parameter_fault(const Primitive& primitive, const Par
   return {};
 }
 
-std::optional<Fault> find_fault(const Program& program) {
+std::string place_of(const Program& program, size_t equation);
+
+/// What is wrong first, in the program or in one that it calls; those in `right` are known to be without fault.
+std::optional<Fault> find_fault(const Program& program, std::set<const Program*>& right) {
+  if (right.contains(&program)) return {};
   uint32_t defined = static_cast<uint32_t>(program.input_count());
   for (size_t i = 0; i < program.equations().size(); ++i) {
     const Equation& e = program.equations()[i];
@@ -65,6 +69,16 @@ std::optional<Fault> find_fault(const Program& program) {
     if (const auto fault = operand_count_fault(*e.primitive, types.size())) return Fault{i, *fault};
     if (e.results != defined) return Fault{i, "its results are not the next variables"};
     if (const auto fault = parameter_fault(*e.primitive, program.params(e))) return Fault{i, *fault};
+    for (int k = 0; k < program.params(e).size(); ++k) {
+      const auto* called = std::get_if<ProgramPtr>(&program.params(e)[k]);
+      if (!called) continue;
+      if (const auto fault = find_fault(**called, right))
+        return Fault{i, "has a program with a fault: " + place_of(**called, fault->equation) + ": " + fault->why};
+    }
+    for (const RuntimeParam& r : program.runtimes(e)) {
+      if (r.symbolic() && r.slot >= program.runtime_count())
+        return Fault{i, "a runtime parameter refers to none of the program's"};
+    }
     if (e.primitive->infer) {
       Types wanted;
       try {
@@ -85,16 +99,17 @@ std::optional<Fault> find_fault(const Program& program) {
                          to_string(*wanted[r])};
       }
     }
-    for (const RuntimeParam& r : program.runtimes(e)) {
-      if (r.symbolic() && r.slot >= program.runtime_count())
-        return Fault{i, "a runtime parameter refers to none of the program's"};
-    }
     defined += e.result_count;
   }
   for (Atom a : program.outputs()) {
     if (!a.is_constant() && a.id() >= defined) return Fault{program.equations().size(), "an output is not defined"};
   }
+  right.insert(&program);
   return {};
+}
+std::optional<Fault> find_fault(const Program& program) {
+  std::set<const Program*> right;
+  return find_fault(program, right);
 }
 
 /// "equation 3, add", or "outputs".

@@ -21,6 +21,12 @@ Registration::Registration(const Primitive& primitive) {
     throw Error(ErrorKind::internal, "primitive-samples",
                 name + ": has no samples: wanted one way to call it at least, for its tests");
   }
+  for (const Sample& sample : primitive.samples.cases) {
+    if (sample.params.size() == static_cast<int>(primitive.params.size())) continue;
+    throw Error(ErrorKind::internal, "primitive-samples",
+                name + ": has a sample of " + std::to_string(sample.params.size()) + " parameters: wanted " +
+                    std::to_string(primitive.params.size()));
+  }
   if (!table().emplace(primitive.name, &primitive).second) {
     throw Error(ErrorKind::internal, "primitive-name", name + ": stated by two primitives: wanted a name of its own");
   }
