@@ -80,8 +80,8 @@ TEST(Progress, IntoAPipeIsFlushedLineByLine) {
   EXPECT_TRUE(std::regex_search(text, text + size, std::regex("epoch 1/8  loss [^\n]*\n$")));
 }
 
-/// What the loop prints on a terminal of so many columns; empty where there is no pseudo-terminal.
-std::string on_a_terminal(unsigned short columns) {
+/// What a loop prints on a terminal of so many columns; empty where there is no pseudo-terminal.
+std::string on_a_terminal(unsigned short columns, void (*loop)() = run_loop) {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) return "";
   const winsize size{24, columns, 0, 0};
@@ -90,7 +90,7 @@ std::string on_a_terminal(unsigned short columns) {
   std::fflush(stdout);
   const int saved = ::dup(STDOUT_FILENO);
   ::dup2(end, STDOUT_FILENO);
-  run_loop();
+  loop();
   ::dup2(saved, STDOUT_FILENO);
   char text[2048];
   const ssize_t count = ::read(terminal, text, sizeof text);
@@ -98,17 +98,39 @@ std::string on_a_terminal(unsigned short columns) {
   return {text, static_cast<size_t>(std::max<ssize_t>(count, 0))};
 }
 
-TEST(Progress, OnATerminalIsABarThatIsRedrawnAndNoWiderThanIt) {
+TEST(Progress, OnATerminalIsABarNoWiderThanIt) {
   if (on_a_terminal(100).empty()) GTEST_SKIP() << "wanted a pseudo-terminal";
   EXPECT_EQ(on_a_terminal(100).find("\repoch 1/8 [########################] loss 0.5000"), 0u) << on_a_terminal(100);
   EXPECT_NE(on_a_terminal(0).find("] loss 0.5000"), std::string::npos) << "of unknown width";
-  for (unsigned short columns : {300, 80, 60, 10, 2}) {
-    const std::string text = on_a_terminal(columns);
-    const std::regex lines("(\r[^\r\n]{" + std::to_string(columns - 1) + "})+\r\n");  // the terminal adds \r to \n
-    EXPECT_TRUE(std::regex_match(text, lines)) << columns << ": " << text;
-  }
   EXPECT_TRUE(std::regex_search(on_a_terminal(80), std::regex("epoch 1/8 \\[#+\\] loss 0.5000.* images/s  in \\d")))
       << on_a_terminal(80);
+}
+
+/// In a process of its own, whose first step is drawn at once; then the last line, which is never cut.
+TEST(ProgressDeathTest, IsRedrawnWithinTheColumnsOfATerminal) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const unsigned short columns : {300, 80, 20, 2}) {
+    const auto run = [&] {
+      const std::string text = on_a_terminal(columns);
+      const std::regex lines("(\r[^\r\n]{" + std::to_string(columns - 1) +
+                             "})\repoch [^\r\n]*0:00 *\r\n");  // "\n" is "\r\n" there
+      std::fprintf(stderr, "%s", text.empty() || std::regex_match(text, lines) ? "right" : text.c_str());
+      std::exit(0);
+    };
+    EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "right") << columns;
+  }
+}
+
+TEST(Progress, OfMoreStepsThanAnnouncedOrOddLabelsIsDrawn) {
+  const std::string text = on_a_terminal(60, [] {
+    Progress progress("Épöche", 4, "images");
+    progress.update(5, 5, "");
+    progress.finish("größer");
+    Progress none("none", 0);
+    none.finish("");
+  });
+  if (text.empty()) GTEST_SKIP() << "wanted a pseudo-terminal";
+  EXPECT_TRUE(std::regex_search(text, std::regex("\rÉpöche \\[#+\\] größer  \\d+ images/s  in 0:00"))) << text;
 }
 
 }  // namespace

@@ -31,8 +31,6 @@ std::string Log::text() const {
       number_text(100 * accuracy(), std::chars_format::fixed, 2) + " %";
 }
 
-// What may fail stands before what changes the log.
-
 void Log::add(double loss, int64_t examples, int64_t right, std::source_location where) try {
   const CallScope scope(where);
   Log next = *this;

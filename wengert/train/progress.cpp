@@ -25,6 +25,12 @@ std::string time_text(double seconds) {
   return text;
 }
 
+/// Characters of a text in UTF-8; each is taken to be one column wide.
+size_t columns_of(const std::string& text) {
+  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), begins));
+}
+
 }  // namespace
 
 Progress::Progress(std::string label, int64_t total, std::string unit, int64_t done, int64_t units)
@@ -37,39 +43,44 @@ double Progress::rate() const { return static_cast<double>(units_ - first_units_
 void Progress::update(int64_t done, int64_t units, const std::string& text) {
   done_ = done;
   units_ = units;
-  if (Clock::now() >= next_drawing.load()) draw(text, terminal_ ? "" : "\n");
+  if (Clock::now() >= next_drawing.load()) draw(text, false);
 }
 
-void Progress::finish(const std::string& text) { draw(text, "\n"); }
+void Progress::finish(const std::string& text) { draw(text, true); }
 
-void Progress::draw(const std::string& text, const char* end) const {
+void Progress::draw(const std::string& text, bool last) const {
   next_drawing = Clock::now() + (terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(10));
   const bool ended = done_ >= total_;
   const int64_t steps = done_ - first_done_;
   const double left = steps > 0 ? seconds() / static_cast<double>(steps) * static_cast<double>(total_ - done_) : 0;
   const std::string state = text + "  " + std::to_string(std::llround(rate())) + " " + unit_ + "/s  " +
       (ended ? "in " + time_text(seconds()) : time_text(left) + " left");
-  const std::string line = terminal_ ? line_with_bar(state)
-      : ended                        ? label_ + "  " + state
-              : label_ + "  step " + std::to_string(done_) + " of " + std::to_string(total_) + "  " + state;
-  std::printf("%s%s%s", terminal_ ? "\r" : "", line.c_str(), end);
+  if (terminal_) {
+    std::printf("\r%s%s", line_with_bar(state, last).c_str(), last ? "\n" : "");
+  } else {
+    const std::string place = ended ? "" : "  step " + std::to_string(done_) + " of " + std::to_string(total_);
+    std::printf("%s%s  %s\n", label_.c_str(), place.c_str(), state.c_str());
+  }
   std::fflush(stdout);
 }
 
-/// As wide as the terminal but for its last column, where some begin a new line: what stood there before is gone.
-std::string Progress::line_with_bar(const std::string& state) const {
+/// As wide as the terminal but for its last column, where some begin a new line: what stood there before is gone. The
+/// last line of a loop is not redrawn, and may be longer.
+std::string Progress::line_with_bar(const std::string& state, bool last) const {
   winsize size{};
   const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
-  const size_t columns = known ? size.ws_col - 1u : 79, others = label_.size() + state.size() + 4;
+  const size_t columns = known ? size.ws_col - 1u : 79, others = columns_of(label_) + columns_of(state) + 4;
   std::string line = label_ + " ";
   if (columns > others + 4) line += bar(std::min<size_t>(columns - others, 24)) + " ";
   line += state;
-  line.resize(columns, ' ');
+  while (!last && columns_of(line) > columns) line.pop_back();
+  while (columns_of(line) < columns) line += ' ';
   return line;
 }
 
 std::string Progress::bar(size_t width) const {
-  const size_t filled = total_ > 0 ? width * static_cast<size_t>(done_) / static_cast<size_t>(total_) : width;
+  size_t filled = width;
+  if (done_ < total_) filled = width * static_cast<size_t>(std::max<int64_t>(done_, 0)) / static_cast<size_t>(total_);
   return "[" + std::string(filled, '#') + std::string(width - filled, '.') + "]";
 }
 

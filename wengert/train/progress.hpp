@@ -24,8 +24,8 @@ class Progress {
   double seconds() const;
 
  private:
-  void draw(const std::string& text, const char* end) const;
-  std::string line_with_bar(const std::string& state) const;
+  void draw(const std::string& text, bool last) const;
+  std::string line_with_bar(const std::string& state, bool last) const;
   std::string bar(size_t width) const;
 
   std::string label_, unit_;
