@@ -437,11 +437,11 @@ const Row products[] = {
     {[] { here(); max_pool2d(small(), {2, 2}); }, shape, "pool-rank",
      "max_pool2d: x f32[2,3]: wanted x [N,C,H,W]@"},
     {[] { here(); avg_pool2d(image(), {2, 2}, {0, 1}); }, value, "pool-window",
-     "avg_pool2d: x f32[1,3,8,8], size 2, stride 0, padding 0: wanted size and stride >= 1, padding at most half the "
-     "size@"},
+     "avg_pool2d: x f32[1,3,8,8], size 2, stride 0, padding 0: wanted size and stride >= 1, or a stride of 0 for "
+     "the size, and padding at most half the size@"},
     {[] { here(); max_pool2d(image(), {2, 2}, {}, {2, 0}); }, value, "pool-window",
-     "max_pool2d: x f32[1,3,8,8], size 2, stride 2, padding 2: wanted size and stride >= 1, padding at most half the "
-     "size@"},
+     "max_pool2d: x f32[1,3,8,8], size 2, stride 2, padding 2: wanted size and stride >= 1, or a stride of 0 for "
+     "the size, and padding at most half the size@"},
     {[] { here(); max_pool2d(zeros({1, 1, 32, 32}), {17, 16}); }, value, "pool-window-large",
      "max_pool2d: a window of 272 elements: wanted at most 256; for whole images use wg::max(x, {2, 3}, true)@"},
 };

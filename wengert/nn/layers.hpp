@@ -8,6 +8,8 @@
 
 namespace wengert::nn {
 
+using wengert::Pair;
+
 /// y = x @ weight + bias. x: [..., in], y: [..., out], weight: [in, out], bias: [out].
 struct Linear {
   int64_t in = 0, out = 0;

@@ -293,7 +293,8 @@ Params pool_params(const char* operation, const Array& x, const Pair& size, cons
         std::to_string(stride[a]) + ", padding " + std::to_string(padding[a]);
     const bool valid = size[a] >= 1 && stride[a] >= 1 && padding[a] >= 0 && padding[a] <= size[a] / 2;
     if (!valid)
-      fail(ErrorKind::value, "pool-window", operation, got, "size and stride >= 1, padding at most half the size");
+      fail(ErrorKind::value, "pool-window", operation, got,
+           "size and stride >= 1, or a stride of 0 for the size, and padding at most half the size");
     const int64_t length = x.dim(2 + static_cast<int>(a)).value();
     if (length == 0) fail(ErrorKind::shape, "pool-image", operation, got, "images with rows and columns");
     if (size[a] > max_size || length + 2 * padding[a] < size[a]) {

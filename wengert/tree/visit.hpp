@@ -178,9 +178,10 @@ inline constexpr bool is_list = false;
 template <class T, class A>
 inline constexpr bool is_list<std::vector<T, A>> = !std::same_as<T, bool>;
 template <class T, size_t n>
-void as_array(const std::array<T, n>&);
+std::array<T, n> as_array(const std::array<T, n>&);
+/// Classes that are an array by inheritance too, and nothing more.
 template <class T>
-  requires requires(const T& x) { as_array(x); }  // classes of the library that are one by inheritance too
+  requires requires(const T& x) { requires sizeof(T) == sizeof(detail::as_array(x)); }
 inline constexpr bool is_list<T> = true;
 
 template <class T>
