@@ -66,6 +66,7 @@ packages:
 build/build.ninja: CMakePresets.json | packages
 	cmake --preset default
 
+.SECONDARY:  # a preset's files are no intermediate ones, to be removed afterwards
 build-%/build.ninja: CMakePresets.json | packages
 	cmake --preset $*
 
