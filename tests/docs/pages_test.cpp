@@ -221,10 +221,10 @@ TEST(Pages, SayHowPublicFunctionsPrintWhatTheyQuote) {
   cpu::set_kernel_observer([&](std::string_view text) { asked.emplace_back(text); });
   const Array other = array({0.5f, -1.0f, 2.0f, 0.0f, 1.0f, 3.0f, 4.0f});  // of a length without plans
   tanh(other);
-  ASSERT_EQ(asked.size(), 1u);
-  EXPECT_EQ(asked.back(), texts.at("tanh kernel"));
   grad(f)(other);
   cpu::set_kernel_observer({});
+  ASSERT_GT(asked.size(), 1u);
+  EXPECT_EQ(asked.front(), texts.at("tanh kernel"));
   EXPECT_EQ(asked.back(), texts.at("accumulating kernel"));
 }
 

@@ -312,8 +312,8 @@ const std::vector<const char*> affine_params = {"eps", "weight", "bias"};
 /// Statistics, weight and bias are vectors along that axis of x; the parameters say which of the last two there are.
 void want_vectors(const Avals& in, int axis) {
   const int statistics = static_cast<int>(in.primitive.operands.size()) - 3;
-  want(in.size() == 1 + statistics + in.params.flag(1) + in.params.flag(2), in, ErrorKind::shape, "norm-vector",
-       "weight and bias beside x where the parameters say so");
+  want(in.size() == 1 + statistics + in.params.flag(weight_at) + in.params.flag(bias_at), in, ErrorKind::shape,
+       "norm-vector", "weight and bias beside x where the parameters say so");
   want(is_inexact(in[0].dtype), in, ErrorKind::dtype, "dtype-inexact", "a floating dtype; convert with astype()");
   const Shape vector{in[0].shape[axis]};
   for (int i = 1; i < in.size(); ++i) {

@@ -119,8 +119,8 @@ namespace {
 /// Rates and their like are float64: the update of a leaf converts them to the dtype of that.
 Array rank0(double value) { return wengert::detail::scalar(value, float64, false); }
 
-/// Steps whose leaves have a gradient; the others stay as they are.
-bool is_updated(const char* optimizer, const std::string& path, const Array& parameter, const Array& gradient) {
+/// Whether a leaf takes a step: one without gradient stays as it is, a gradient without its leaf is an error.
+bool takes_step(const char* optimizer, const std::string& path, const Array& parameter, const Array& gradient) {
   if (!gradient.defined()) return false;
   if (parameter.defined()) return is_inexact(parameter.dtype());
   fail(ErrorKind::state, "optimizer-parameter", optimizer,
@@ -253,7 +253,7 @@ void Sgd::step_leaves(const std::vector<std::string>& paths, std::vector<Array>&
   want_leaves("sgd", p.size(), g.size(), "gradient");
   want_leaves("sgd", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
-    if (!is_updated("sgd", paths[i], p[i], g[i])) continue;
+    if (!takes_step("sgd", paths[i], p[i], g[i])) continue;
     want_alike("sgd", paths[i], p[i], "gradient", g[i]);
     const Array& leaf_decay = decays(options_.decay_mask, paths[i], p[i]) ? decay : none;
     if (options_.momentum == 0) {
@@ -283,7 +283,7 @@ void Adam::step_leaves(const std::vector<std::string>& paths, std::vector<Array>
   want_leaves("adam", p.size(), m.size(), "state");
   want_leaves("adam", p.size(), v.size(), "state");
   for (size_t i = 0; i < p.size(); ++i) {
-    if (!is_updated("adam", paths[i], p[i], g[i])) continue;
+    if (!takes_step("adam", paths[i], p[i], g[i])) continue;
     want_moment("adam", paths[i], m[i]);
     want_moment("adam", paths[i], v[i]);
     want_alike("adam", paths[i], p[i], "gradient", g[i]);
