@@ -74,7 +74,7 @@ class ResumeTest(unittest.TestCase):
         kills, places = 0, set()
         while kills < KILLS:
             process = start(TRAINER, killed, EPOCHS, *(["--resume"] if (killed / "checkpoint.npz").exists() else []))
-            try:  # half of them while it trains, since it may take most of its time to start
+            try:  # half of them after the first batch, since most of the time may pass before it
                 latest = training / 3
                 if kills % 2 == 0:
                     process.stdout.readline()

@@ -2,6 +2,7 @@
 // [--resume]
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "wengert/data/dataset.hpp"
 #include "wengert/train/train.hpp"
@@ -55,10 +56,9 @@ int main(int argc, char** argv) {
   if (argc > 3) run = wg::io::load_checkpoint(checkpoint, run);
   else saver.save(run);
   wg::train::write_metrics(folder + "/metrics.jsonl", run.log.epochs());
-  std::printf("begun\n");
-  std::fflush(stdout);
 
   wg::train::Log& log = run.log;
+  bool begun = false;
   while (log.epoch() <= epochs) {
     const auto batches = data.shuffle(wg::random::fold_in(run.key, -log.epoch())).batches(8);
     while (log.batch() < batches.size()) {
@@ -71,6 +71,10 @@ int main(int argc, char** argv) {
       run.net.norm.variance = variance;
       log.add(static_cast<double>(value.first.item<float>()), 8, wg::nn::count_correct(logits, labels));
       saver.save_when_due(run);
+      if (!std::exchange(begun, true)) {  // what comes after the first batch is quick
+        std::printf("begun\n");
+        std::fflush(stdout);
+      }
       if (interrupt.requested()) return wg::train::Interrupt::exit_code;
     }
     log.end_epoch(log.accuracy(), 0);
