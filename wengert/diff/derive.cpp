@@ -95,14 +95,6 @@ void want_derivative(const Primitive& primitive) {
                   call_site());
 }
 
-void want_few_outputs(const Primitive& primitive, size_t count) {
-  if (count <= 64) return;  // masks have 64 bits
-  throw Error(ErrorKind::value, "derivative-outputs",
-              std::string(primitive.name) + ": " + std::to_string(count) +
-                  " outputs under differentiation: wanted at most 64; return fewer arrays, or stack them" +
-                  call_site());
-}
-
 /// The tangents of the outputs, by the primitive's rule or through its body. Undefined: zero.
 std::vector<Array> apply_tangent_rule(const Primitive& primitive, std::span<const Array> in, std::span<const Array> out,
                                       std::span<const Array> d, std::span<const Type* const> in_types,
@@ -153,7 +145,6 @@ Derivation::Derivation(const Primitive& primitive, std::vector<const Type*> type
   const Runtimes runtimes = symbolic_runtimes(runtime_count_);
   output_types_ = infer_types(primitive_, types_, params_, {runtimes.begin(), static_cast<size_t>(runtimes.size())});
   output_count_ = static_cast<int>(output_types_.size());
-  want_few_outputs(primitive_, output_types_.size());
   const CurrentInterpreter eager(nullptr);  // rules are recorded, whatever is current
   derive_tangent();
   choose_residuals();
@@ -489,12 +480,21 @@ ThreadDerivations& thread_derivations() { return thread().derivations.get<Thread
 
 KeptDerivations::KeptDerivations() : from_(thread_derivations().current) {}
 
+void bind_body(const Primitive& composite, Inputs in, const Params& params, const Runtimes& runtimes,
+               std::span<Array> out) {
+  const CallScope scope;  // the user's line stays
+  std::vector<Array> operands;
+  for (Node* x : in) operands.push_back(share(x));
+  Results results = composite.body(operands, params, runtimes);
+  std::move(results.begin(), results.end(), out.begin());
+}
+
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
                              uint64_t active) {
   if (in.size() > 64) {  // masks have 64 bits
     throw Error(ErrorKind::value, "derivative-operands",
                 std::string(primitive.name) + ": " + std::to_string(in.size()) +
-                    " operands under differentiation: wanted at most 64; split the call" + call_site());
+                    " operands under differentiation: wanted at most 64; take them in steps" + call_site());
   }
   return thread_derivations().find_or_make({primitive, in, params, active}, runtimes.size());
 }

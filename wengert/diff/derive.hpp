@@ -109,6 +109,15 @@ class KeptDerivations {
   std::shared_ptr<const Generation> from_;
 };
 
+/// Whether a composite has more operands or results than the masks of a derivation have bits. It is differentiated
+/// equation by equation then.
+inline bool is_wide(const Primitive& primitive, Inputs in, std::span<const Array> out) {
+  return (in.size() > 64 || out.size() > 64) && primitive.body;
+}
+/// Binds the equations of a composite's body under the current interpreter.
+void bind_body(const Primitive& composite, Inputs in, const Params& params, const Runtimes& runtimes,
+               std::span<Array> out);
+
 /// The derivation for operands of those types; cached, and good while a KeptDerivations lives that this thread made
 /// before. Throws Error(value, "no-derivative") for a primitive that states none, naming it.
 const Derivation& derivation(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,

@@ -21,6 +21,7 @@ class JvpInterpreter final : public Interpreter {
 
   void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
             std::span<Array> out) override {
+    if (is_wide(primitive, in, out)) return bind_body(primitive, in, params, runtimes, out);
     std::vector<Node*> primals;
     uint64_t active = 0;
     for (size_t i = 0; i < in.size(); ++i) {

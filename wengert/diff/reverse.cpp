@@ -101,6 +101,7 @@ class Tape final : public Interpreter {
 
   void bind(const Primitive& primitive, Inputs in, const Params& params, const Runtimes& runtimes,
             std::span<Array> out) override {
+    if (is_wide(primitive, in, out)) return bind_body(primitive, in, params, runtimes, out);
     Node* primals[max_operands];
     std::vector<Node*> many;
     Node** first = primals;
