@@ -92,10 +92,12 @@ std::string on_a_terminal(unsigned short columns, void (*loop)() = run_loop) {
   ::dup2(end, STDOUT_FILENO);
   loop();
   ::dup2(saved, STDOUT_FILENO);
-  char text[2048];
-  const ssize_t count = ::read(terminal, text, sizeof text);
-  for (int file : {saved, end, terminal}) ::close(file);
-  return {text, static_cast<size_t>(std::max<ssize_t>(count, 0))};
+  for (int file : {saved, end}) ::close(file);
+  std::string text;
+  char part[512];  // a terminal hands over piece by piece; its end is an error
+  for (ssize_t count; (count = ::read(terminal, part, sizeof part)) > 0;) text.append(part, static_cast<size_t>(count));
+  ::close(terminal);
+  return text;
 }
 
 TEST(Progress, OnATerminalIsABarNoWiderThanIt) {
