@@ -1,7 +1,8 @@
 # Read by ctest when it starts: makes every suite of a GoogleTest executable a test of its own, named
 # <prefix>.<suite>. A process per suite, not per case: loading oneDNN or clang again for each of thousands of cases
 # would take longer than the cases do. A process per executable would let one crash hide the rest.
-# Given: executable, prefix, timeout in seconds, and environment, the variables that tests run with. The tests' names are added to all_suites.
+# Given: executable, prefix, timeout in seconds, and environment, the variables that tests run with. The tests' names are
+# added to all_suites.
 
 if(NOT EXISTS ${executable})
   add_test(${prefix} ${executable})  # not built: ctest says so
